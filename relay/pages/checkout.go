@@ -1,0 +1,261 @@
+package pages
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+)
+
+// State is what the cashier page has to tell.
+type State string
+
+// The states in which a cashier page can be drawn.
+const (
+	StateWaitingNative State = "waiting_native" // a code waits to be scanned; needs QRText
+	StateWaitingJSAPI  State = "waiting_jsapi"  // inside WeChat; needs JSAPI
+	StateWaitingH5     State = "waiting_h5"     // a phone's browser; needs H5URL
+	StateCancelled     State = "cancelled"      // the buyer left WeChat's sheet; JSAPI or H5URL lets them try again
+	StatePaid          State = "paid"
+	StateRefunded      State = "refunded"
+	StateExpired       State = "expired"
+	StateClosed        State = "closed"
+	StateWrongPlace    State = "wrong_place" // cannot be paid here; Needs says where
+	StateUnavailable   State = "unavailable" // WeChat or the store cannot be reached right now
+	StateNotFound      State = "not_found"   // no such order: drawn as a message page
+	StateRefused       State = "refused"     // the link's signature or parameters are wrong: drawn as a message page
+)
+
+// States that only the script reaches, between two answers of the server.
+const (
+	stateConfirming State = "confirming" // WeChat's sheet says paid; not believed before the server says so
+	stateFailed     State = "failed"     // WeChat's sheet could not be opened
+	stateChecking   State = "checking"   // the time is up; the server decides
+)
+
+// Surroundings is where an order has to be opened to be paid.
+type Surroundings int
+
+// What a wrong place lacks.
+const (
+	NeedsWeChat      Surroundings = iota // paid inside WeChat only; QRText, if set, leads there
+	NeedsOtherScreen                     // paid by scanning with a camera, so another screen has to show it
+)
+
+// JSAPI holds the six values for WeixinJSBridge's getBrandWCPayRequest, under
+// WeChat's own names. They allow the payment of this one order and are meant
+// for the page; none is a secret of the merchant.
+type JSAPI struct {
+	AppID     string `json:"appId"`
+	TimeStamp string `json:"timeStamp"`
+	NonceStr  string `json:"nonceStr"`
+	Package   string `json:"package"`
+	SignType  string `json:"signType"`
+	PaySign   string `json:"paySign"`
+}
+
+// Checkout is all that a cashier page shows and knows. Every text is taken
+// for foreign and only ever shown as text.
+type Checkout struct {
+	State State
+
+	Shop        string // who is paid, as the buyer knows it
+	Description string // what for
+	AmountFen   int64
+	OrderNo     string
+
+	// Now is the server's time and ExpiresAt the end of the order. The page
+	// counts down the difference, so that the phone's clock does not matter.
+	// Without ExpiresAt no time is shown.
+	Now       time.Time
+	ExpiresAt time.Time
+
+	// StatusURL is the path, query included, that tells the status: JSON
+	// {"status","close_reason","return_url"}, and the same in messages named
+	// "status" when asked for text/event-stream, the first one at once. Empty
+	// turns live status off.
+	StatusURL string
+
+	QRText string // drawn as a code: WeChat's code_url, or with NeedsWeChat the page's own address
+	JSAPI  *JSAPI
+	H5URL  string // WeChat's h5_url
+
+	Needs   Surroundings // with StateWrongPlace
+	PageURL string       // with StateWrongPlace: the page's own address, to be copied
+
+	// ReturnURL is the shop's page, complete and signed. The page goes there
+	// by itself a few seconds after payment; in states without payment it is
+	// offered as a link.
+	ReturnURL string
+
+	// Test shows the sandbox banner; SandboxURL, if set, is linked from it.
+	Test       bool
+	SandboxURL string
+
+	RequestID string // shown where something went wrong
+}
+
+// Errors of WriteCheckout: the caller mixed up what a page needs.
+var (
+	ErrState   = errors.New("no such state of a cashier page")
+	ErrMissing = errors.New("the cashier page lacks what its state needs")
+)
+
+// WriteCheckout answers r with the cashier page in the visitor's language and
+// the HTTP status given. On an error of the view model (ErrState, ErrMissing,
+// ErrQRText) nothing has been written yet.
+func (p *Pages) WriteCheckout(w http.ResponseWriter, r *http.Request, status int, v Checkout) error {
+	switch v.State {
+	case StateNotFound:
+		return p.WriteMessage(w, r, status, Message{Kind: MessageOrderNotFound, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
+	case StateRefused:
+		return p.WriteMessage(w, r, status, Message{Kind: MessageLinkRefused, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
+	}
+	lang := languageOf(r)
+	view, err := newCheckoutView(v, lang)
+	if err != nil {
+		return err
+	}
+	return p.write(w, r, status, "checkout.html", lang, view)
+}
+
+// layoutView is what every page has.
+type layoutView struct {
+	Lang       string
+	Words      *words
+	Heading    string
+	Lead       string
+	Advice     string // what to look at before paying
+	State      State
+	Test       bool
+	SandboxURL string
+	RequestID  string
+}
+
+// checkoutView is the cashier page as its template sees it.
+type checkoutView struct {
+	layoutView
+	Shop        string
+	Description string
+	Amount      string // "1,234.56"
+	AmountPlain string // "1234.56"
+	OrderNo     string
+	Deadline    string // for machines, RFC 3339
+	DeadlineCN  string // for people, Beijing time
+	QR          template.HTML
+	QRLabel     string
+	CanInvoke   bool
+	H5URL       string
+	PageURL     string
+	ReturnURL   string
+	Live        bool
+	Config      scriptConfig
+}
+
+// scriptConfig is what the script is told, as JSON in a block that browsers
+// do not run.
+type scriptConfig struct {
+	State       State  `json:"state"`
+	StatusURL   string `json:"status_url,omitempty"`
+	ReturnURL   string `json:"return_url,omitempty"`
+	RemainingMS int64  `json:"remaining_ms,omitempty"`
+	JSAPI       *JSAPI `json:"jsapi,omitempty"`
+}
+
+// beijing is the time zone of everything that WeChat Pay shows; China has had
+// no summer time since 1991.
+var beijing = time.FixedZone("UTC+8", 8*60*60)
+
+func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	w := catalogue[lang]
+	said := w.States[v.State]
+	if v.State == StateWrongPlace && v.Needs == NeedsOtherScreen {
+		said = w.OtherScreen
+	}
+	view := &checkoutView{
+		layoutView: layoutView{
+			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, State: v.State,
+			Test: v.Test, SandboxURL: webAddress(v.SandboxURL), RequestID: v.RequestID,
+		},
+		Shop: v.Shop, Description: v.Description, OrderNo: v.OrderNo,
+		Amount: fenGrouped(v.AmountFen), AmountPlain: fenDecimal(v.AmountFen),
+		CanInvoke: v.JSAPI != nil, H5URL: webAddress(v.H5URL),
+		PageURL: webAddress(v.PageURL), ReturnURL: webAddress(v.ReturnURL),
+	}
+	if err := view.setQR(v); err != nil {
+		return nil, err
+	}
+	view.setTimes(v)
+	view.Config = scriptConfig{State: v.State, ReturnURL: view.ReturnURL, JSAPI: v.JSAPI, RemainingMS: view.Config.RemainingMS}
+	if v.State.watched() {
+		view.Config.StatusURL = v.StatusURL
+		view.Live = v.StatusURL != ""
+	}
+	return view, nil
+}
+
+func (v *Checkout) check() error {
+	lacks := ""
+	switch v.State {
+	case StateWaitingNative:
+		if v.QRText == "" {
+			lacks = "QRText"
+		}
+	case StateWaitingJSAPI:
+		if v.JSAPI == nil {
+			lacks = "JSAPI"
+		}
+	case StateWaitingH5:
+		if webAddress(v.H5URL) == "" {
+			lacks = "H5URL"
+		}
+	case StateCancelled, StatePaid, StateRefunded, StateExpired, StateClosed, StateWrongPlace, StateUnavailable:
+	default:
+		return fmt.Errorf("state %q: %w", v.State, ErrState)
+	}
+	if lacks != "" {
+		return fmt.Errorf("state %q without %s: %w", v.State, lacks, ErrMissing)
+	}
+	return nil
+}
+
+// watched reports whether the page can still see a payment arrive.
+func (s State) watched() bool {
+	switch s {
+	case StateWaitingNative, StateWaitingJSAPI, StateWaitingH5, StateCancelled, StateWrongPlace:
+		return true
+	default:
+		return false
+	}
+}
+
+func (view *checkoutView) setQR(v Checkout) error {
+	wanted := v.State == StateWaitingNative || (v.State == StateWrongPlace && v.Needs == NeedsWeChat)
+	if !wanted || v.QRText == "" {
+		return nil
+	}
+	svg, err := QRSVG(v.QRText)
+	if err != nil {
+		return err
+	}
+	view.QR = template.HTML(svg) //nolint:gosec // drawn by QRSVG: numbers of modules, none of the text
+	view.QRLabel = view.Words.QRLabel
+	if v.State == StateWrongPlace {
+		view.QRLabel = view.Words.QRLabelPage
+	}
+	return nil
+}
+
+func (view *checkoutView) setTimes(v Checkout) {
+	if v.ExpiresAt.IsZero() || !v.State.watched() {
+		return
+	}
+	view.Deadline = v.ExpiresAt.UTC().Format(time.RFC3339)
+	view.DeadlineCN = v.ExpiresAt.In(beijing).Format("2006-01-02 15:04")
+	// One millisecond rather than none: zero would mean that no time is known.
+	view.Config.RemainingMS = max(v.ExpiresAt.Sub(v.Now).Milliseconds(), 1)
+}
