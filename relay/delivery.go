@@ -9,12 +9,12 @@ import (
 // Destination returns the queue in which the delivery waits. An address that
 // is no URL, which registration refuses, is its own origin.
 func (d *Delivery) Destination() Destination {
-	return Destination{ClientID: d.ClientID, Origin: originOf(d.URL)}
+	return Destination{ClientID: d.ClientID, Origin: deliveryOrigin(d.URL)}
 }
 
-// originOf returns scheme://host:port of an address, in lower case and
+// deliveryOrigin returns scheme://host:port of an address, in lower case and
 // always with the port.
-func originOf(address string) string {
+func deliveryOrigin(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return address

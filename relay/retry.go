@@ -1,17 +1,8 @@
 package relay
 
-import (
-	"errors"
-	"fmt"
-	"time"
-)
+import "time"
 
 const (
-	// MaxScheduleEntries bounds a custom schedule.
-	MaxScheduleEntries = 100
-	// MaxScheduleOffset bounds the last offset of a custom schedule.
-	MaxScheduleOffset = 30 * 24 * time.Hour
-
 	// retryMaxGap is the longest pause that is kept between attempts which
 	// are made up after downtime.
 	retryMaxGap = 5 * time.Minute
@@ -20,40 +11,6 @@ const (
 	retryMaxJitter   = 5 * time.Second
 	retryJitterShare = 20 // one in twenty of the interval
 )
-
-// DefaultSchedule returns the offsets from WeChat's callback of the attempts
-// after the first: thirteen, over 24 hours (contract section 7).
-func DefaultSchedule() []time.Duration {
-	return []time.Duration{
-		1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute,
-		10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
-		1 * time.Hour, 2 * time.Hour, 5 * time.Hour, 12 * time.Hour, 24 * time.Hour,
-	}
-}
-
-// ValidateSchedule checks the offsets of a custom schedule: 1 to
-// MaxScheduleEntries of them, the first at least a second, each at least a
-// second above the one before, none above MaxScheduleOffset. It reports all
-// mistakes at once.
-func ValidateSchedule(offsets []time.Duration) error {
-	var errs []error
-	if len(offsets) == 0 || len(offsets) > MaxScheduleEntries {
-		errs = append(errs, fmt.Errorf("%d offsets, want 1 to %d", len(offsets), MaxScheduleEntries))
-	}
-	var before time.Duration
-	for i, o := range offsets {
-		switch {
-		case o > MaxScheduleOffset:
-			errs = append(errs, fmt.Errorf("offset %d is %v, want at most %v", i+1, o, MaxScheduleOffset))
-		case o-before < time.Second && i == 0:
-			errs = append(errs, fmt.Errorf("offset 1 is %v, want at least 1s", o))
-		case o-before < time.Second:
-			errs = append(errs, fmt.Errorf("offset %d is %v, want at least 1s above %v", i+1, o, before))
-		}
-		before = o
-	}
-	return errors.Join(errs...)
-}
 
 // retryDue returns when the next attempt of the schedule is due after one of
 // it ended in failure, and false when none is left. made counts the attempts

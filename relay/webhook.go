@@ -206,10 +206,10 @@ func webhookSuccess(body []byte) bool {
 func parseRetryAfter(text string, now time.Time) time.Duration {
 	text = strings.TrimSpace(text)
 	if seconds, err := strconv.ParseUint(text, 10, 32); err == nil {
-		return min(time.Duration(seconds)*time.Second, MaxScheduleOffset)
+		return min(time.Duration(seconds)*time.Second, maxScheduleOffset)
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(at.Sub(now), 0), MaxScheduleOffset)
+		return min(max(at.Sub(now), 0), maxScheduleOffset)
 	}
 	return 0
 }
