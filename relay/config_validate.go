@@ -1,0 +1,340 @@
+package relay
+
+import (
+	"crypto/hmac"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+)
+
+// minRSABits is the smallest RSA key that WeChat Pay issues; smaller ones
+// are typing mistakes or attacks.
+const minRSABits = 2048
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	Block string // as in the Caddyfile, such as "client bookshop"; empty for the options outside of blocks
+	Field string // as in the Caddyfile, such as "secret"; empty when the block as a whole is meant
+	Err   error  // what is wrong and how to mend it; never holds a secret
+}
+
+// Error names block, field and fix.
+func (p *Problem) Error() string {
+	s := ""
+	if p.Block != "" {
+		s = p.Block + ": "
+	}
+	if p.Field != "" {
+		s += p.Field + ": "
+	}
+	return s + p.Err.Error()
+}
+
+// Unwrap returns what is wrong, without the place.
+func (p *Problem) Unwrap() error { return p.Err }
+
+// Validate collects everything that is wrong with the configuration, as
+// Problems joined by errors.Join. It touches neither store nor network.
+func (c *Config) Validate() error {
+	v := &validation{config: c}
+	v.top()
+	v.accounts()
+	v.merchants()
+	v.clients()
+	return errors.Join(v.problems...)
+}
+
+// validation walks one Config and collects problems.
+type validation struct {
+	config   *Config
+	problems []error
+}
+
+// add records err, if there is one, against a field of a block.
+func (v *validation) add(block, field string, err error) {
+	if err != nil {
+		v.problems = append(v.problems, &Problem{Block: block, Field: field, Err: err})
+	}
+}
+
+// once records a value that has to be unique and was seen before.
+func (v *validation) once(seen map[string]string, value, block, field string) {
+	if value == "" {
+		return
+	}
+	if first, twice := seen[value]; twice {
+		v.add(block, field, fmt.Errorf("%q is already used by %s; each needs its own", value, first))
+		return
+	}
+	seen[value] = block
+}
+
+func (v *validation) top() {
+	c := v.config
+	v.add("", "public_url", c.checkPublicURL())
+	for _, host := range []struct{ field, value string }{
+		{"pay_api", c.Platform.PayAPI},
+		{"pay_api_backup", c.Platform.PayAPIBackup},
+		{"base_api", c.Platform.BaseAPI},
+		{"open", c.Platform.Open},
+	} {
+		if host.value == "" {
+			continue
+		}
+		_, err := ParsePlatformURL(host.value)
+		v.add("platform", host.field, err)
+	}
+	for _, network := range c.AllowNetworks {
+		_, err := ParseNetwork(network.String())
+		v.add("", "allow_networks", err)
+	}
+	if len(c.Merchants) > 0 && len(c.Accounts) == 0 {
+		v.add("", "account", errors.New("at least one account block is needed: WeChat Pay collects money for an app id"))
+	}
+	if len(c.Clients) > 0 && len(c.Merchants) == 0 {
+		v.add("", "merchant", errors.New("at least one merchant block is needed: it collects the clients' money"))
+	}
+}
+
+// checkPublicURL refuses an address that the parser would have written
+// otherwise: signatures cover it, so there is one spelling only.
+func (c *Config) checkPublicURL() error {
+	if c.PublicURL == nil {
+		return errors.New("is required: the address at which WeChat, buyers and clients reach the relay, such as https://pay.example.com")
+	}
+	u, err := ParsePublicURL(c.PublicURL.String())
+	if err != nil {
+		return err
+	}
+	if u.String() != c.PublicURL.String() {
+		return fmt.Errorf("must be written %q", u.String())
+	}
+	return nil
+}
+
+func (v *validation) accounts() {
+	names, appIDs := map[string]string{}, map[string]string{}
+	for _, a := range v.config.Accounts {
+		block := "account " + a.Name
+		v.add(block, "", CheckName(a.Name))
+		v.once(names, a.Name, block, "")
+		_, err := ParseAccountKind(string(a.Kind))
+		v.add(block, "kind", err)
+		v.add(block, "app_id", CheckAppID(a.AppID))
+		v.once(appIDs, a.AppID, block, "app_id")
+		v.add(block, "secret", CheckAccountSecret(a.Secret))
+	}
+}
+
+func (v *validation) merchants() {
+	names, mchIDs := map[string]string{}, map[string]string{}
+	for _, m := range v.config.Merchants {
+		block := "merchant " + m.Name
+		v.add(block, "", CheckName(m.Name))
+		v.once(names, m.Name, block, "")
+		v.add(block, "mch_id", CheckMchID(m.MchID))
+		v.once(mchIDs, m.MchID, block, "mch_id")
+		v.bindings(m, block)
+		v.apiV3(m.APIv3, block)
+	}
+}
+
+// bindings checks that a merchant's accounts exist.
+func (v *validation) bindings(m *Merchant, block string) {
+	if len(m.Accounts) == 0 {
+		v.add(block, "accounts", errors.New("at least one account must be named that is bound to the merchant number"))
+	}
+	seen := map[string]bool{}
+	for _, name := range m.Accounts {
+		if v.config.account(name) == nil {
+			v.add(block, "accounts", fmt.Errorf("there is no account %q; known are %s", name, quoted(v.config.accountNames())))
+		}
+		if seen[name] {
+			v.add(block, "accounts", fmt.Errorf("account %q is named twice", name))
+		}
+		seen[name] = true
+	}
+}
+
+func (v *validation) apiV3(c *APIv3Credentials, block string) {
+	if c == nil {
+		v.add(block, "api_v3", errors.New("is required: the credentials with which the merchant speaks to WeChat Pay"))
+		return
+	}
+	v.add(block, "api_v3 key", CheckAPIv3Key(c.Key))
+	v.add(block, "api_v3 certificate_serial", CheckCertificateSerial(c.CertificateSerial))
+	switch {
+	case c.PrivateKey == nil:
+		v.add(block, "api_v3 private_key", errors.New("is required: the merchant's apiclient_key.pem"))
+	case c.PrivateKey.N.BitLen() < minRSABits:
+		v.add(block, "api_v3 private_key", fmt.Errorf("has %d bits, but WeChat Pay's keys have at least %d", c.PrivateKey.N.BitLen(), minRSABits))
+	}
+	if len(c.PublicKeys) == 0 && !c.PlatformCertificates {
+		v.add(block, "api_v3 public_key", errors.New("is required unless platform_certificates is given: without either no answer of WeChat can be verified"))
+	}
+	for id, key := range c.PublicKeys {
+		v.add(block, "api_v3 public_key", CheckPublicKeyID(id))
+		switch {
+		case key == nil:
+			v.add(block, "api_v3 public_key", fmt.Errorf("%s has no key", id))
+		case key.N.BitLen() < minRSABits:
+			v.add(block, "api_v3 public_key", fmt.Errorf("%s has %d bits, but WeChat Pay's keys have at least %d", id, key.N.BitLen(), minRSABits))
+		case c.PrivateKey != nil && key.Equal(&c.PrivateKey.PublicKey):
+			v.add(block, "api_v3 public_key", fmt.Errorf("%s is the merchant's own key; download WeChat Pay's public key (pub_key.pem)", id))
+		}
+	}
+}
+
+func (v *validation) clients() {
+	names, ids := map[string]string{}, map[string]string{}
+	for _, c := range v.config.Clients {
+		block := "client " + c.Name
+		v.add(block, "", CheckName(c.Name))
+		v.once(names, c.Name, block, "")
+		v.add(block, "id", CheckClientID(c.ID))
+		v.once(ids, c.ID, block, "id")
+		v.clientKeys(c, block)
+		v.clientBindings(c, block)
+		v.clientAddresses(c, block)
+		v.clientLimits(c, block)
+	}
+}
+
+func (v *validation) clientKeys(c *Client, block string) {
+	if len(c.Secrets) == 0 && len(c.PublicKeys) == 0 {
+		v.add(block, "secret", errors.New("is required unless public_key is given: the client signs its requests with it"))
+	}
+	if len(c.NotifySecrets) == 0 {
+		v.add(block, "notify_secret", errors.New("is required when the client has no secret to derive it from"))
+	}
+	v.secrets(c.Secrets, block, "secret")
+	v.secrets(c.NotifySecrets, block, "notify_secret")
+	if len(c.PublicKeys) > 2 {
+		v.add(block, "public_key", errors.New("at most two may live side by side, during rotation"))
+	}
+}
+
+// secrets checks one list of secrets: one, or two during rotation.
+func (v *validation) secrets(secrets []Secret, block, field string) {
+	if len(secrets) > 2 {
+		v.add(block, field, errors.New("at most two may live side by side, during rotation"))
+	}
+	for _, s := range secrets {
+		v.add(block, field, CheckClientSecret(s))
+	}
+	if len(secrets) == 2 && hmac.Equal(secrets[0].Reveal(), secrets[1].Reveal()) {
+		v.add(block, field, errors.New("both are the same; during rotation they differ"))
+	}
+}
+
+func (v *validation) clientBindings(c *Client, block string) {
+	m := v.config.merchant(c.Merchant)
+	switch {
+	case c.Merchant == "" && len(v.config.Merchants) > 0:
+		v.add(block, "merchant", fmt.Errorf("is required when there are several; known are %s", quoted(v.config.merchantNames())))
+	case c.Merchant != "" && m == nil:
+		v.add(block, "merchant", fmt.Errorf("there is no merchant %q; known are %s", c.Merchant, quoted(v.config.merchantNames())))
+	}
+	if c.Account == "" {
+		return
+	}
+	switch {
+	case v.config.account(c.Account) == nil:
+		v.add(block, "account", fmt.Errorf("there is no account %q; known are %s", c.Account, quoted(v.config.accountNames())))
+	case m != nil && !slices.Contains(m.Accounts, c.Account):
+		v.add(block, "account", fmt.Errorf("account %q is not bound to merchant %q; bound are %s", c.Account, m.Name, quoted(m.Accounts)))
+	}
+}
+
+func (v *validation) clientAddresses(c *Client, block string) {
+	if c.NotifyURL != "" {
+		v.add(block, "notify_url", CheckNotifyURL(c.NotifyURL))
+	}
+	for _, origin := range c.AllowOrigins {
+		normal, err := ParseOrigin(origin)
+		if err == nil && normal != origin {
+			err = fmt.Errorf("must be written %q", normal)
+		}
+		v.add(block, "allow_origin", err)
+	}
+	for _, network := range c.AllowNetworks {
+		_, err := ParseNetwork(network.String())
+		v.add(block, "allow_networks", err)
+	}
+}
+
+func (v *validation) clientLimits(c *Client, block string) {
+	_, err := ParseNotifyFormat(string(c.Notify))
+	v.add(block, "notify", err)
+	if len(c.Allow) == 0 {
+		v.add(block, "allow", errors.New("at least one trade type must be allowed"))
+	}
+	for _, t := range c.Allow {
+		_, err := ParseTradeType(string(t))
+		v.add(block, "allow", err)
+	}
+	v.add(block, "rate", CheckRate(c.Rate))
+	if c.MaxAmountFen != 0 {
+		v.add(block, "max_amount", CheckMaxAmount(c.MaxAmountFen))
+	}
+	v.add(block, "retry", ValidateSchedule(c.Schedule))
+}
+
+// UnsafeSandbox says what is wrong with putting the configuration on a
+// public address: a sandbox believes everybody who says that he paid. The
+// operator may want that for a demonstration, and has to say so.
+func (c *Config) UnsafeSandbox() error {
+	if !c.Platform.Sandbox || c.PublicURL == nil || PrivateHost(c.PublicURL.Hostname()) {
+		return nil
+	}
+	return &Problem{Field: "platform", Err: errors.New("is a sandbox, where anybody can pay without money, but public_url is a public address; " +
+		"remove platform to use WeChat, or add sandbox_public to run a demonstration")}
+}
+
+// LoopbackPlatform reports whether the platform is a sandbox on this
+// machine.
+func (c *Config) LoopbackPlatform() bool {
+	u, err := url.Parse(c.Platform.PayAPI)
+	return err == nil && c.Platform.Sandbox && LoopbackHost(u.Hostname())
+}
+
+func (c *Config) account(name string) *Account {
+	i := slices.IndexFunc(c.Accounts, func(a *Account) bool { return a.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.Accounts[i]
+}
+
+func (c *Config) merchant(name string) *Merchant {
+	i := slices.IndexFunc(c.Merchants, func(m *Merchant) bool { return m.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return c.Merchants[i]
+}
+
+func (c *Config) accountNames() []string {
+	names := make([]string, len(c.Accounts))
+	for i, a := range c.Accounts {
+		names[i] = a.Name
+	}
+	return names
+}
+
+func (c *Config) merchantNames() []string {
+	names := make([]string, len(c.Merchants))
+	for i, m := range c.Merchants {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// quoted writes names for an error text.
+func quoted(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%q", names)
+}
