@@ -1,8 +1,17 @@
 package relay
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 const (
+	// maxScheduleLen bounds the entries of a schedule.
+	maxScheduleLen = 100
+	// maxScheduleOffset bounds its last entry.
+	maxScheduleOffset = 30 * 24 * time.Hour
+
 	// retryMaxGap is the longest pause that is kept between attempts which
 	// are made up after downtime.
 	retryMaxGap = 5 * time.Minute
@@ -11,6 +20,38 @@ const (
 	retryMaxJitter   = 5 * time.Second
 	retryJitterShare = 20 // one in twenty of the interval
 )
+
+// DefaultSchedule returns the offsets, from WeChat's callback, of the
+// attempts after the immediate first one: thirteen, over 24 hours (contract
+// section 7).
+func DefaultSchedule() []time.Duration {
+	return []time.Duration{
+		time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute,
+		10 * time.Minute, 20 * time.Minute, 30 * time.Minute,
+		time.Hour, 2 * time.Hour, 5 * time.Hour, 12 * time.Hour, 24 * time.Hour,
+	}
+}
+
+// ValidateSchedule checks the offsets of a schedule: 1 to 100 of them, the
+// first at least a second, each at least a second above the one before, none
+// above 30 days. It reports all mistakes at once.
+func ValidateSchedule(offsets []time.Duration) error {
+	var errs []error
+	if len(offsets) == 0 || len(offsets) > maxScheduleLen {
+		errs = append(errs, fmt.Errorf("%d offsets, want 1 to %d", len(offsets), maxScheduleLen))
+	}
+	var before time.Duration
+	for i, o := range offsets {
+		switch {
+		case o > maxScheduleOffset:
+			errs = append(errs, fmt.Errorf("offset %d is %v, want at most %v", i+1, o, maxScheduleOffset))
+		case o-before < time.Second:
+			errs = append(errs, fmt.Errorf("offset %d is %v, want at least 1s above %v; offsets count from WeChat's callback", i+1, o, before))
+		}
+		before = o
+	}
+	return errors.Join(errs...)
+}
 
 // retryDue returns when the next attempt of the schedule is due after one of
 // it ended in failure, and false when none is left. made counts the attempts
