@@ -1,0 +1,225 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/pages"
+)
+
+// tokenLength is the length of a cashier page's name: 128 bits of base64url.
+const tokenLength = 22
+
+// token takes the token of the path. One of another form names no order, and
+// no store is asked about it.
+func (x *exchange) token() (string, error) {
+	if len(x.param) != tokenLength || !plainName(x.param) {
+		return "", notFound("order")
+	}
+	return x.param, nil
+}
+
+// showCheckout answers with the cashier page, or sends the browser to WeChat
+// to learn who the buyer is.
+func (x *exchange) showCheckout() error {
+	token, err := x.token()
+	if err != nil {
+		return err
+	}
+	surroundings := relay.SurroundingsOf(x.r.UserAgent())
+	result, err := x.service.Checkout(x.r.Context(), relay.CheckoutRequest{
+		Token:        token,
+		Target:       targetOf(x.r),
+		Surroundings: surroundings,
+		BrowserID:    x.cookie.read(x.r),
+	})
+	if err != nil {
+		return err
+	}
+	if result.BrowserID != "" {
+		x.cookie.set(x.w, result.BrowserID)
+	}
+	if result.Redirect != "" {
+		return x.redirect(result.Redirect)
+	}
+	status := http.StatusOK
+	if result.Page.State == relay.CheckoutTrouble {
+		// Caches and monitors read the status alone.
+		status = http.StatusServiceUnavailable
+		setRetry(x.w.Header(), failure{retryAfter: answers[relay.KindUnavailable].retryAfter})
+	}
+	return x.pages.WriteCheckout(x.w, x.r, status, x.checkoutPage(token, &result.Page, surroundings))
+}
+
+var pageStates = map[relay.CheckoutState]pages.State{
+	relay.CheckoutNative:     pages.StateWaitingNative,
+	relay.CheckoutJSAPI:      pages.StateWaitingJSAPI,
+	relay.CheckoutPaid:       pages.StatePaid,
+	relay.CheckoutExpired:    pages.StateExpired,
+	relay.CheckoutClosed:     pages.StateClosed,
+	relay.CheckoutWrongPlace: pages.StateWrongPlace,
+	relay.CheckoutTrouble:    pages.StateUnavailable,
+}
+
+func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage, opened relay.Surroundings) pages.Checkout {
+	v := pages.Checkout{
+		State:       pageStates[p.State],
+		Description: p.Description,
+		AmountFen:   p.AmountFen,
+		OrderNo:     p.OrderNo,
+		Now:         p.Now,
+		ExpiresAt:   p.ExpiresAt,
+		StatusURL:   x.prefix + "/checkout/" + token + "/status",
+		QRText:      p.CodeURL,
+		JSAPI:       (*pages.JSAPI)(p.JSAPI),
+		ReturnURL:   p.ReturnURL,
+		Test:        p.Sandbox,
+		RequestID:   x.id,
+	}
+	switch {
+	case p.State == relay.CheckoutNative && p.Phone:
+		// A phone cannot scan its own screen, and WeChat takes no such code
+		// from a picture.
+		v.State, v.Needs = pages.StateWrongPlace, pages.NeedsOtherScreen
+	case p.State == relay.CheckoutWrongPlace && opened == relay.SurroundWeChat:
+		v.Needs = pages.NeedsOtherScreen
+	}
+	if v.State == pages.StateWrongPlace {
+		v.PageURL = x.pageURL(p)
+		v.QRText = v.PageURL
+	}
+	return v
+}
+
+// pageURL is the page's address for the buyer to open elsewhere: as it was
+// opened here, because the order may need the signed parameters of the second
+// handshake.
+func (x *exchange) pageURL(p *relay.CheckoutPage) string {
+	if opened := x.origin + targetOf(x.r); len(opened) <= pages.MaxQRText {
+		return opened
+	}
+	return p.CheckoutURL
+}
+
+func (x *exchange) showCode() error {
+	token, err := x.token()
+	if err != nil {
+		return err
+	}
+	codeURL, err := x.service.CheckoutCode(x.r.Context(), token)
+	if err != nil {
+		return err
+	}
+	svg, err := pages.QRSVG(codeURL)
+	if err != nil {
+		return err
+	}
+	h := x.w.Header()
+	pages.SetHeaders(h)
+	h.Set("Content-Type", "image/svg+xml")
+	h.Set("Content-Length", strconv.Itoa(len(svg)))
+	_, err = x.w.Write(svg)
+	return err
+}
+
+func (x *exchange) showStatic() error {
+	if !x.pages.ServeStatic(x.w, x.r, x.param) {
+		return notFound("file")
+	}
+	return nil
+}
+
+// maxCallbackQuery bounds what relay looks up; WeChat's codes and our states
+// are far shorter.
+const maxCallbackQuery = 2 << 10
+
+// loginCallback takes the browser back from WeChat. WeChat adds parameters of
+// its own when a page was shared, so others are let pass.
+func (x *exchange) loginCallback() error {
+	values := x.r.URL.Query()
+	if len(values["code"]) > 1 || len(values["state"]) != 1 || len(x.r.URL.RawQuery) > maxCallbackQuery {
+		return paramError("", "the callback is malformed")
+	}
+	to, err := x.service.LoginCallback(x.r.Context(), relay.LoginCallback{
+		Code:      values.Get("code"),
+		State:     values.Get("state"),
+		BrowserID: x.cookie.read(x.r),
+	})
+	if err != nil {
+		return err
+	}
+	return x.redirect(to)
+}
+
+var errLocation = errors.New("redirect target holds a byte that a header must not")
+
+// redirect sends the browser on with a GET. The target is relay's, checked
+// and escaped there; the check here keeps a mistake there from becoming a
+// second header (threats D08).
+func (x *exchange) redirect(to string) error {
+	for i := range len(to) {
+		if to[i] <= ' ' || to[i] >= 0x7f {
+			return errLocation
+		}
+	}
+	h := x.w.Header()
+	pages.SetHeaders(h)
+	h.Set("Location", to)
+	h.Set("Content-Length", "0")
+	x.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// refusePage tells a buyer what is wrong with a cashier page.
+func (x *exchange) refusePage(f failure) error {
+	kind := pages.MessageUnavailable
+	switch {
+	case f.status == http.StatusMethodNotAllowed:
+		kind = pages.MessageNotAllowed
+	case f.kind == relay.KindNotFound:
+		kind = pages.MessageOrderNotFound
+	case f.kind == relay.KindRate:
+		kind = pages.MessageTooMany
+	case f.status < http.StatusInternalServerError:
+		kind = pages.MessageLinkRefused
+	}
+	return x.message(f, kind)
+}
+
+// refuseLogin tells a visitor why a login did not succeed.
+func (x *exchange) refuseLogin(f failure) error {
+	kind := pages.MessageUnavailable
+	switch {
+	case f.status == http.StatusMethodNotAllowed:
+		kind = pages.MessageNotAllowed
+	case f.kind == relay.KindNoAuth && x.r.URL.Query().Get("code") == "":
+		// A buyer who said no comes with a state and without a code.
+		kind = pages.MessageLoginCancelled
+	case f.kind == relay.KindUpstream, f.kind == relay.KindUpstreamTimeout, f.kind == relay.KindNoAuth:
+		kind = pages.MessageLoginFailed
+	case f.kind == relay.KindRate:
+		kind = pages.MessageTooMany
+	case f.kind == relay.KindParam:
+		kind = pages.MessageBadRequest
+	case f.status < http.StatusInternalServerError:
+		kind = pages.MessageLoginExpired
+	}
+	return x.message(f, kind)
+}
+
+// message answers with a page of plain words, and with relay's own where it
+// has some. Browsers cannot answer the challenge that a 401 must come with.
+func (x *exchange) message(f failure, kind pages.MessageKind) error {
+	status := f.status
+	if status == http.StatusUnauthorized {
+		status = http.StatusForbidden
+	}
+	m := pages.Message{Kind: kind, RequestID: x.id, Test: x.service.Sandbox()}
+	if f.kind != 0 {
+		m.Detail = f.Message
+	}
+	setRetry(x.w.Header(), f)
+	return x.pages.WriteMessage(x.w, x.r, status, m)
+}

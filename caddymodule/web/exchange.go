@@ -1,0 +1,152 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+)
+
+// exchange is one request and its answer under way.
+type exchange struct {
+	*Handler
+	w        *answerWriter
+	r        *http.Request
+	id       string
+	param    string // the segment of the path that names something
+	clientID string // once the signature was verified
+}
+
+// endpoint is how a route is answered.
+type endpoint struct {
+	name   string // in the log, where paths would show tokens
+	allow  string // methods, as the Allow header spells them
+	serve  func(*exchange) error
+	refuse func(*exchange, failure) error
+}
+
+const (
+	allowGet  = "GET, HEAD"
+	allowPost = "POST"
+)
+
+var endpoints = [routeCount]endpoint{
+	routeOrders:   {"orders", allowPost, (*exchange).createOrder, (*exchange).refuseJSON},
+	routeOrder:    {"order", allowGet, (*exchange).showOrder, (*exchange).refuseJSON},
+	routePayments: {"payments", allowPost, (*exchange).createPayment, (*exchange).refuseJSON},
+	routeClose:    {"close", allowPost, (*exchange).closeOrder, (*exchange).refuseJSON},
+	routeEvents:   {"events", allowGet, (*exchange).listEvents, (*exchange).refuseJSON},
+	routeEvent:    {"event", allowGet, (*exchange).showEvent, (*exchange).refuseJSON},
+	routeDeliver:  {"deliver", allowPost, (*exchange).deliverEvent, (*exchange).refuseJSON},
+	routeCheckout: {"checkout", allowGet, (*exchange).showCheckout, (*exchange).refusePage},
+	routeStatus:   {"status", allowGet, (*exchange).showStatus, (*exchange).refuseJSON},
+	routeCode:     {"qr", allowGet, (*exchange).showCode, (*exchange).refuseJSON},
+	routeStatic:   {"static", allowGet, (*exchange).showStatic, (*exchange).refuseJSON},
+	routeCallback: {"callback", allowGet, (*exchange).loginCallback, (*exchange).refuseLogin},
+	routeNotify:   {"notify", allowPost, (*exchange).takeNotification, (*exchange).refuseNotification},
+	routeHealth:   {"health", allowGet, (*exchange).showHealth, (*exchange).refuseJSON},
+}
+
+// ServeHTTP answers a request whose path Match knows; any other is not found.
+// The request must be the original one: its URL and RequestURI as they were
+// before any rewriting, because signatures cover them.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rt, param := h.find(PathOf(r.URL))
+	x := &exchange{Handler: h, w: &answerWriter{ResponseWriter: w}, r: r, id: h.requestID(), param: param}
+	w.Header().Set("Request-Id", x.id)
+	e := &endpoints[rt]
+	if rt == routeNone {
+		x.fail("unknown", (*exchange).refuseJSON, notFound("address"))
+		return
+	}
+	defer x.recover(e)
+	if !allowed(e.allow, r.Method) {
+		w.Header().Set("Allow", e.allow)
+		x.fail(e.name, e.refuse, errMethod)
+		return
+	}
+	if err := e.serve(x); err != nil {
+		x.fail(e.name, e.refuse, err)
+	}
+}
+
+func allowed(allow, method string) bool {
+	return method == allow || (allow == allowGet && (method == http.MethodGet || method == http.MethodHead))
+}
+
+// fail answers with a refusal and writes the one log line about it.
+func (x *exchange) fail(name string, refuse func(*exchange, failure) error, err error) {
+	f := failureOf(err)
+	f.RequestID = x.id
+	if !x.w.begun {
+		if err := refuse(x, f); err != nil {
+			f.cause = errors.Join(f.cause, fmt.Errorf("answering: %w", err))
+		}
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", x.id),
+		slog.String("route", name),
+		slog.Int("status", f.status),
+		slog.String("code", f.Code),
+		slog.String("client_ip", x.clientIP(x.r)),
+	}
+	if x.clientID != "" {
+		attrs = append(attrs, slog.String("client_id", x.clientID))
+	}
+	attrs = append(attrs, slog.String("error", f.cause.Error()))
+	level, text := slog.LevelInfo, "request refused"
+	if f.status >= http.StatusInternalServerError {
+		level, text = slog.LevelError, "request failed"
+	}
+	if x.w.broken || errors.Is(f.cause, context.Canceled) {
+		level, text = slog.LevelDebug, "request abandoned by its sender"
+	}
+	x.logger.LogAttrs(x.r.Context(), level, text, attrs...)
+}
+
+// recover keeps a panic inside its request (threats H16). What was thrown may
+// hold anything, so that only errors of the runtime are written down.
+func (x *exchange) recover(e *endpoint) {
+	thrown := recover()
+	if thrown == nil {
+		return
+	}
+	if thrown == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		panic(thrown)
+	}
+	what := fmt.Sprintf("panic with a %T", thrown)
+	if err, ok := thrown.(runtime.Error); ok {
+		what = "panic: " + err.Error()
+	}
+	x.fail(e.name, e.refuse, errors.New(what+"\n"+string(debug.Stack())))
+}
+
+func (x *exchange) refuseJSON(f failure) error { return writeFailure(x.w, f) }
+
+// answerWriter remembers whether an answer has begun and whether the other
+// side went away meanwhile.
+type answerWriter struct {
+	http.ResponseWriter
+	begun  bool
+	broken bool
+}
+
+// WriteHeader begins the answer.
+func (w *answerWriter) WriteHeader(status int) {
+	w.begun = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer if need be.
+func (w *answerWriter) Write(b []byte) (int, error) {
+	w.begun = true
+	n, err := w.ResponseWriter.Write(b)
+	w.broken = w.broken || err != nil
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *answerWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,0 +1,245 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wxrelay/wxrelay/internal/safehttp"
+	"github.com/wxrelay/wxrelay/internal/strictjson"
+	"github.com/wxrelay/wxrelay/relay"
+)
+
+const (
+	// maxBody bounds the body of every request (contract section 6, threats
+	// section 0).
+	maxBody = 64 << 10
+	// bodyTime is how long a client may take to send its body.
+	bodyTime = 10 * time.Second
+)
+
+// signed is a request whose signature was verified.
+type signed struct {
+	caller *relay.Caller
+	body   []byte
+}
+
+// authenticate reads the body and checks the signature, in the order of
+// contract section 3.4. Nothing of the body or the query is looked at before.
+func (x *exchange) authenticate() (signed, error) {
+	if x.r.Header.Get(safehttp.MarkerHeader) != "" {
+		// A relay's own call for a client must not come back in (threats F10).
+		return signed{}, &relay.Error{Kind: relay.KindNoAuth, Message: "calls made by a relay are not taken here"}
+	}
+	body, err := x.readBody(bodyTime)
+	if err != nil {
+		return signed{}, err
+	}
+	caller, err := x.service.Authenticate(relay.SignedRequest{
+		Method:        x.r.Method,
+		Target:        targetOf(x.r),
+		Authorization: x.r.Header.Values("Authorization"),
+		Body:          body,
+	})
+	if err != nil {
+		return signed{}, err
+	}
+	x.clientID = caller.Client.ID
+	return signed{caller: caller, body: body}, nil
+}
+
+// authenticateRead is authenticate for a request that changes nothing and
+// says everything in its address.
+func (x *exchange) authenticateRead() (signed, error) {
+	s, err := x.authenticate()
+	if err == nil && len(s.body) > 0 {
+		err = paramError("", "this request takes no body")
+	}
+	return s, err
+}
+
+// authenticateWrite is authenticate for a request that changes something: its
+// nonce must be fresh and its address carries no parameters.
+func (x *exchange) authenticateWrite() (signed, error) {
+	s, err := x.authenticate()
+	if err != nil {
+		return s, err
+	}
+	if err := x.service.CheckNonce(x.r.Context(), s.caller); err != nil {
+		return s, err
+	}
+	_, err = x.query()
+	return s, err
+}
+
+// readBody reads the body once, up to maxBody bytes, within the time given.
+func (x *exchange) readBody(within time.Duration) ([]byte, error) {
+	if x.r.ContentLength > maxBody {
+		return nil, x.tooLarge()
+	}
+	// A server may leave slow senders all the time in the world, so the
+	// connection gets a deadline for as long as the body is read (threats
+	// A12). Connections without deadlines exist in tests alone.
+	rc := http.NewResponseController(x.w)
+	if err := rc.SetReadDeadline(x.now().Add(within)); err == nil {
+		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, x.tooLarge()
+	}
+	if err != nil {
+		x.hangUp()
+		return nil, &relay.Error{Kind: relay.KindParam, Message: "the body is incomplete", Err: fmt.Errorf("reading body: %w", err)}
+	}
+	return body, nil
+}
+
+// tooLarge refuses a body without reading the rest of it.
+func (x *exchange) tooLarge() error {
+	x.hangUp()
+	return &relay.Error{Kind: relay.KindTooLarge, Message: "the body is larger than 65536 bytes"}
+}
+
+// hangUp ends the connection after the answer. HTTP/2 ends the stream by
+// itself and knows no such header.
+func (x *exchange) hangUp() {
+	if x.r.ProtoMajor == 1 {
+		x.w.Header().Set("Connection", "close")
+	}
+}
+
+// targetOf is the request target as it was sent, path and query. A proxy's
+// client sends the whole address, of which the target is the end.
+func targetOf(r *http.Request) string {
+	target := r.RequestURI
+	if target == "" {
+		target = r.URL.RequestURI()
+	}
+	if strings.HasPrefix(target, "/") {
+		return target
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if !ok {
+		return target
+	}
+	switch at := strings.IndexAny(rest, "/?"); {
+	case at < 0:
+		return "/"
+	case rest[at] == '?':
+		return "/" + rest[at:]
+	default:
+		return rest[at:]
+	}
+}
+
+// decode reads the JSON object of a signed request into v.
+func (x *exchange) decode(body []byte, v any) error {
+	if !isJSON(x.r.Header.Values("Content-Type")) {
+		return errMedia
+	}
+	return decodeJSON(body, v)
+}
+
+// decodeEmpty takes the body of a request that has nothing to say: none at
+// all, or an empty object.
+func (x *exchange) decodeEmpty(body []byte) error {
+	if len(body) == 0 {
+		return nil
+	}
+	var nothing struct{}
+	return x.decode(body, &nothing)
+}
+
+func decodeJSON(body []byte, v any) error {
+	err := strictjson.Decode(body, v, strictjson.Options{})
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*strictjson.Error](err)
+	if !ok {
+		return fmt.Errorf("decoding body: %w", err)
+	}
+	message := string(e.Problem)
+	if e.Field == "" {
+		message = "the body " + message
+	}
+	return &relay.Error{Kind: relay.KindParam, Field: e.Field, Message: message, Err: err}
+}
+
+// isJSON takes application/json, said once and with no charset but UTF-8.
+func isJSON(contentType []string) bool {
+	if len(contentType) != 1 {
+		return false
+	}
+	media, params, err := mime.ParseMediaType(contentType[0])
+	if err != nil || media != "application/json" {
+		return false
+	}
+	for name, value := range params {
+		if name != "charset" || !strings.EqualFold(value, "utf-8") {
+			return false
+		}
+	}
+	return true
+}
+
+// query reads the parameters of an address: known names only, each at most
+// once.
+func (x *exchange) query(known ...string) (map[string]string, error) {
+	return parseQuery(x.r.URL.RawQuery, known...)
+}
+
+func parseQuery(raw string, known ...string) (map[string]string, error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, paramError("", "the query is malformed")
+	}
+	out := make(map[string]string, len(known))
+	for _, name := range known {
+		given, ok := values[name]
+		if !ok {
+			continue
+		}
+		if len(given) > 1 {
+			return nil, paramError(name, "is given twice")
+		}
+		out[name] = given[0]
+		delete(values, name)
+	}
+	if len(values) > 0 {
+		return nil, paramError("", "the query has a parameter that is not known here")
+	}
+	return out, nil
+}
+
+// boolParam reads true or false; absent is false.
+func boolParam(q map[string]string, name string) (bool, error) {
+	switch value, given := q[name]; {
+	case !given, value == "false":
+		return false, nil
+	case value == "true":
+		return true, nil
+	default:
+		return false, paramError(name, "must be true or false")
+	}
+}
+
+// intParam reads a plain decimal number from 1 to upper; absent is fallback.
+func intParam(q map[string]string, name string, upper, fallback int) (int, error) {
+	value, given := q[name]
+	if !given {
+		return fallback, nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > upper || strconv.Itoa(n) != value {
+		return 0, paramError(name, "must be a number from 1 to "+strconv.Itoa(upper))
+	}
+	return n, nil
+}

@@ -1,0 +1,115 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+)
+
+// route is one row of contract section 4.
+type route uint8
+
+const (
+	routeNone route = iota
+	routeOrders
+	routeOrder
+	routePayments
+	routeClose
+	routeEvents
+	routeEvent
+	routeDeliver
+	routeCheckout
+	routeStatus
+	routeCode
+	routeStatic
+	routeCallback
+	routeNotify
+	routeHealth
+	routeCount
+)
+
+// family is the routes below one path: the path, one segment that is the
+// route's parameter, and what may follow it.
+type family struct {
+	path   string
+	routes []leaf
+}
+
+type leaf struct {
+	suffix string
+	route  route
+}
+
+// families lists the static files first: they lie where a token would.
+var families = [...]family{
+	{"/checkout/-/", []leaf{{"", routeStatic}}},
+	{"/checkout/", []leaf{{"", routeCheckout}, {"/status", routeStatus}, {"/qr.svg", routeCode}}},
+	{"/v1/orders/", []leaf{{"", routeOrder}, {"/payments", routePayments}, {"/close", routeClose}}},
+	{"/v1/events/", []leaf{{"", routeEvent}, {"/deliver", routeDeliver}}},
+	{"/wechat/notify/", []leaf{{"", routeNotify}}},
+}
+
+// findRoute finds the route of a path below the public address and the value
+// of its one parameter. Segments are compared as they are sent: an escape, a
+// doubled slash or a slash at the end makes another path.
+func findRoute(path string) (route, string) {
+	switch path {
+	case "/v1/orders":
+		return routeOrders, ""
+	case "/v1/events":
+		return routeEvents, ""
+	case "/wechat/callback":
+		return routeCallback, ""
+	case "/wechat/health":
+		return routeHealth, ""
+	}
+	for i := range families {
+		rest, ok := strings.CutPrefix(path, families[i].path)
+		if !ok {
+			continue
+		}
+		param, suffix := rest, ""
+		if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+			param, suffix = rest[:slash], rest[slash:]
+		}
+		if param == "" {
+			return routeNone, ""
+		}
+		for _, l := range families[i].routes {
+			if l.suffix == suffix {
+				return l.route, param
+			}
+		}
+		return routeNone, ""
+	}
+	return routeNone, ""
+}
+
+// PathOf is the path of an address in the form in which routes are matched:
+// as it was sent wherever an escape could stand for something else, such as
+// %2F for a slash. Give Match this path of the original address, before any
+// rewriting.
+func PathOf(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.Path
+}
+
+func routePrefix(publicURL *url.URL) string {
+	return strings.TrimSuffix(PathOf(publicURL), "/")
+}
+
+// Match reports whether the path, in the form of PathOf, is one of the
+// relay's. It allocates nothing.
+func (h *Handler) Match(path string) bool {
+	rt, _ := h.find(path)
+	return rt != routeNone
+}
+
+func (h *Handler) find(path string) (route, string) {
+	rest, ok := strings.CutPrefix(path, h.prefix)
+	if !ok {
+		return routeNone, ""
+	}
+	return findRoute(rest)
+}

@@ -1,0 +1,54 @@
+package web
+
+import (
+	"context"
+
+	"github.com/wxrelay/wxrelay/relay"
+)
+
+// Service is what the routes need of a relay.Service, in the groups in which
+// they use it.
+type Service interface {
+	Authenticator
+	Orders
+	Events
+	Cashier
+	Notified
+}
+
+// Authenticator checks signed requests.
+type Authenticator interface {
+	Authenticate(req relay.SignedRequest) (*relay.Caller, error)
+	CheckNonce(ctx context.Context, c *relay.Caller) error
+}
+
+// Orders is the clients' way to be paid.
+type Orders interface {
+	CreateOrder(ctx context.Context, c *relay.Caller, req relay.CreateOrderRequest) (v relay.CreatedOrderView, created bool, err error)
+	Order(ctx context.Context, c *relay.Caller, orderNo string, refresh bool) (relay.OrderView, error)
+	CreatePayment(ctx context.Context, c *relay.Caller, orderNo string, req relay.CreatePaymentRequest) (v relay.PaymentInvocation, created bool, err error)
+	CloseOrder(ctx context.Context, c *relay.Caller, orderNo string) (relay.OrderView, error)
+}
+
+// Events is the clients' way to learn what happened without being told.
+type Events interface {
+	Events(ctx context.Context, c *relay.Caller, after string, limit int) (relay.EventPage, error)
+	Event(ctx context.Context, c *relay.Caller, id string) (relay.EventView, error)
+	Deliver(ctx context.Context, c *relay.Caller, id string) (relay.EventView, error)
+}
+
+// Cashier is what a buyer's browser sees.
+type Cashier interface {
+	// Sandbox reports whether no real money moves, which every page says.
+	Sandbox() bool
+	Checkout(ctx context.Context, req relay.CheckoutRequest) (relay.CheckoutResult, error)
+	CheckoutStatus(ctx context.Context, token string) (relay.CheckoutStatus, error)
+	WatchCheckout(ctx context.Context, token string) (changed <-chan struct{}, stop func(), err error)
+	CheckoutCode(ctx context.Context, token string) (codeURL string, err error)
+	LoginCallback(ctx context.Context, cb relay.LoginCallback) (redirectTo string, err error)
+}
+
+// Notified takes what WeChat tells.
+type Notified interface {
+	Notify(ctx context.Context, merchantName string, n relay.RawNotification) error
+}
