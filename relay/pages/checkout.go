@@ -127,11 +127,15 @@ type layoutView struct {
 	Heading    string
 	Lead       string
 	Advice     string // what to look at before paying
+	Paying     string // the states with something to pay, for data-show
 	State      State
 	Test       bool
 	SandboxURL string
 	RequestID  string
 }
+
+// payingStates are the states in which the buyer may still pay.
+const payingStates = "waiting_native waiting_jsapi waiting_h5 cancelled failed wrong_place"
 
 // checkoutView is the cashier page as its template sees it.
 type checkoutView struct {
@@ -178,7 +182,7 @@ func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
 	}
 	view := &checkoutView{
 		layoutView: layoutView{
-			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, State: v.State,
+			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, Paying: payingStates, State: v.State,
 			Test: v.Test, SandboxURL: webAddress(v.SandboxURL), RequestID: v.RequestID,
 		},
 		Shop: v.Shop, Description: v.Description, OrderNo: v.OrderNo,

@@ -10,7 +10,7 @@ type said struct {
 type words struct {
 	Cashier, Payee, For, Amount, OrderNo, TimeLeft, PayBefore, BeijingTime string
 
-	QRLabel, QRLabelPage                                 string
+	QRLabel, QRLabelPage, Waiting                        string
 	Pay, PayAgain, OpenWeChat, Return, Retry, Stay, Back string
 	Address, Copy                                        string
 	NeedsScript, Offline, Advice, RequestID, Details     string
@@ -51,9 +51,9 @@ func scriptWords() map[string]scriptLanguage {
 var catalogue = map[language]*words{chinese: &chineseWords, english: &englishWords}
 
 var chineseWords = words{
-	Cashier: "收银台", Payee: "收款方", For: "商品", Amount: "应付金额", OrderNo: "订单号",
+	Cashier: "收银台", Payee: "收款方", For: "商品", Amount: "订单金额", OrderNo: "订单号",
 	TimeLeft: "剩余支付时间", PayBefore: "请于此时间前支付", BeijingTime: "北京时间",
-	QRLabel: "微信支付二维码", QRLabelPage: "本页地址的二维码",
+	QRLabel: "微信支付二维码", QRLabelPage: "本页地址的二维码", Waiting: "等待付款",
 	Pay: "立即支付", PayAgain: "重新支付", OpenWeChat: "打开微信支付", Return: "返回商家", Retry: "重试", Stay: "留在此页", Back: "返回",
 	Address: "本页地址", Copy: "复制",
 	NeedsScript: "在微信内支付需要启用 JavaScript。",
@@ -62,32 +62,32 @@ var chineseWords = words{
 	RequestID:   "请求编号", Details: "详细信息",
 	Sandbox: "沙箱 SANDBOX", SandboxLead: "测试环境，不会产生真实扣款 · no real money", SandboxLink: "打开沙箱手机",
 	States: map[State]said{
-		StateWaitingNative: {"微信扫码支付", "打开微信「扫一扫」，对准二维码即可付款。付款后本页会自动更新。"},
+		StateWaitingNative: {"微信扫码支付", "打开微信「扫一扫」，扫描二维码付款。\n付款后本页会自动更新。"},
 		StateWaitingJSAPI:  {"微信支付", "核对收款方与金额，然后在微信中完成支付。"},
 		StateWaitingH5:     {"微信支付", "点按下方按钮打开微信付款，完成后回到本页，结果会自动更新。"},
-		StateCancelled:     {"支付已取消", "尚未扣款。您可以重新支付，订单在到期前一直有效。"},
+		StateCancelled:     {"支付已取消", "尚未扣款。\n您可以重新支付，订单在到期前一直有效。"},
 		StatePaid:          {"支付成功", "款项已确认收到。"},
 		StateRefunded:      {"订单已退款", "此订单的款项已退回，到账时间以微信支付通知为准。"},
-		StateExpired:       {"订单已过期", "已超过支付时间，不能再付款。请返回商家重新下单。"},
-		StateClosed:        {"订单已关闭", "商家已关闭此订单，不能再付款。如有疑问，请联系商家。"},
-		StateWrongPlace:    {"请在微信中打开", "此订单只能在微信内支付。请用微信「扫一扫」打开本页，或复制地址发到微信后打开。"},
-		StateUnavailable:   {"暂时无法支付", "支付服务暂时不可用，尚未扣款。请稍后重试。"},
-		stateConfirming:    {"正在确认支付结果", "微信已完成操作，正在等待到账确认。请勿重复支付。"},
-		stateFailed:        {"未能打开微信支付", "尚未扣款。请重试；若仍不成功，请关闭本页后从商家重新进入。"},
-		stateChecking:      {"正在核对订单", "支付时间已到，正在核对结果。请不要再付款。"},
+		StateExpired:       {"订单已过期", "已超过支付时间，不能再付款。\n请返回商家重新下单。"},
+		StateClosed:        {"订单已关闭", "商家已关闭此订单，不能再付款。\n如有疑问，请联系商家。"},
+		StateWrongPlace:    {"请在微信中打开", "此订单只能在微信内支付。\n请用微信「扫一扫」打开本页，或复制地址发到微信后打开。"},
+		StateUnavailable:   {"暂时无法支付", "支付服务暂时不可用，尚未扣款。\n请稍后重试。"},
+		stateConfirming:    {"正在确认支付结果", "微信已完成操作，正在等待到账确认。\n请勿重复支付。"},
+		stateFailed:        {"未能打开微信支付", "尚未扣款。\n请重试；若仍不成功，请关闭本页后从商家重新进入。"},
+		stateChecking:      {"正在核对订单", "支付时间已到，正在核对结果。\n请不要再付款。"},
 	},
-	OtherScreen: said{"请换一个屏幕打开", "此订单需要用微信「扫一扫」拍摄二维码付款，长按识别无效。请在电脑或另一部设备上打开本页，再用手机扫码。"},
+	OtherScreen: said{"请换一个屏幕打开", "此订单需要用微信「扫一扫」拍摄二维码付款，长按识别无效。\n请在电脑或另一部设备上打开本页，再用手机扫码。"},
 	Messages: map[MessageKind]said{
-		MessageOrderNotFound:  {"找不到这个订单", "链接可能不完整，或订单已被清除。请返回商家重新打开。"},
-		MessageLinkRefused:    {"链接无效", "此链接不完整、已被改动或已超过有效时间。订单没有任何变化，请返回商家重新打开。"},
-		MessageBadRequest:     {"地址不正确", "打开的地址缺少内容或格式有误。请返回原来的网站再试一次。"},
-		MessageLoginRefused:   {"无法登录", "此网站没有获准使用这里的微信登录。请联系该网站。"},
-		MessageLoginExpired:   {"登录已失效", "这次登录已使用过、已超时，或不是在此浏览器中发起的。请返回原来的网站重新登录。"},
+		MessageOrderNotFound:  {"找不到这个订单", "链接可能不完整，或订单已被清除。\n请返回商家重新打开。"},
+		MessageLinkRefused:    {"链接无效", "此链接不完整、已被改动或已超过有效时间。\n订单没有任何变化，请返回商家重新打开。"},
+		MessageBadRequest:     {"地址不正确", "打开的地址缺少内容或格式有误。\n请返回原来的网站再试一次。"},
+		MessageLoginRefused:   {"无法登录", "此网站没有获准使用这里的微信登录。\n请联系该网站。"},
+		MessageLoginExpired:   {"登录已失效", "这次登录已使用过、已超时，或不是在此浏览器中发起的。\n请返回原来的网站重新登录。"},
 		MessageLoginCancelled: {"登录已取消", "您没有同意授权，未向网站提供任何信息。"},
-		MessageLoginFailed:    {"登录没有成功", "微信没有确认这次登录。请返回原来的网站再试一次。"},
-		MessageOpenInWeChat:   {"请在微信中打开", "此登录只能在微信内进行。请把链接发到微信后打开。"},
+		MessageLoginFailed:    {"登录没有成功", "微信没有确认这次登录。\n请返回原来的网站再试一次。"},
+		MessageOpenInWeChat:   {"请在微信中打开", "此登录只能在微信内进行。\n请把链接发到微信后打开。"},
 		MessageTooMany:        {"访问过于频繁", "请稍等片刻再试。"},
-		MessageUnavailable:    {"服务暂时不可用", "请稍后重试。尚未完成的订单不会丢失。"},
+		MessageUnavailable:    {"服务暂时不可用", "请稍后重试。\n尚未完成的订单不会丢失。"},
 		MessageNotAllowed:     {"不支持的请求", "请用浏览器直接打开此地址。"},
 	},
 	Script: scriptPhrases{
@@ -97,9 +97,9 @@ var chineseWords = words{
 }
 
 var englishWords = words{
-	Cashier: "Checkout", Payee: "Pay to", For: "For", Amount: "Amount due", OrderNo: "Order number",
+	Cashier: "Checkout", Payee: "Pay to", For: "For", Amount: "Amount", OrderNo: "Order number",
 	TimeLeft: "Time left to pay", PayBefore: "Pay before", BeijingTime: "Beijing time",
-	QRLabel: "WeChat Pay QR code", QRLabelPage: "QR code of this page's address",
+	QRLabel: "WeChat Pay QR code", QRLabelPage: "QR code of this page's address", Waiting: "Waiting for payment",
 	Pay: "Pay now", PayAgain: "Pay again", OpenWeChat: "Open WeChat to pay", Return: "Return to the shop", Retry: "Try again", Stay: "Stay here", Back: "Go back",
 	Address: "Address of this page", Copy: "Copy",
 	NeedsScript: "Paying inside WeChat needs JavaScript.",
