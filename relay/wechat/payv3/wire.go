@@ -107,14 +107,3 @@ type certificateEntry struct {
 	ExpireTime         string   `json:"expire_time"`
 	EncryptCertificate Resource `json:"encrypt_certificate"`
 }
-
-// errorReply is the body of an answer that is not a success.
-type errorReply struct {
-	Code    string      `json:"code"`
-	Message string      `json:"message"`
-	Detail  errorDetail `json:"detail"`
-}
-
-type errorDetail struct {
-	Field string `json:"field"`
-}

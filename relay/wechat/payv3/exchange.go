@@ -1,0 +1,191 @@
+package payv3
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxAnswer bounds an answer. The longest is a list of certificates, about
+	// 10 KiB.
+	maxAnswer = 256 << 10
+	// maxAnswerHeader bounds an answer's headers.
+	maxAnswerHeader = 64 << 10
+)
+
+// call is one request to WeChat, repeated byte for byte when it must be.
+type call struct {
+	op     string
+	method string
+	target string // path and query, escaped
+	body   []byte
+	serial string // key that WeChat shall sign with; empty for the ring's choice
+	// verify replaces the ring's check of a success answer.
+	verify func(h http.Header, body []byte) error
+}
+
+// boundedHTTP returns a copy of the client, or of a default one, that follows
+// no redirect and keeps no cookie: both would leave the host that the call
+// was meant for.
+func boundedHTTP(given *http.Client) *http.Client {
+	h := http.Client{}
+	if given != nil {
+		h = *given
+	} else {
+		h.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConnsPerHost:    64,
+			IdleConnTimeout:        90 * time.Second,
+			TLSHandshakeTimeout:    DefaultAttemptTimeout,
+			MaxResponseHeaderBytes: maxAnswerHeader,
+		}
+	}
+	h.Jar = nil
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+// do makes a call, repeating it at either host where that may help, and
+// returns the verified body of a success.
+func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
+	host := c.hosts.first(c.now())
+	probed := false
+	for tries := 1; ; tries++ {
+		body, err := c.attempt(ctx, cl, host, tries)
+		if err == nil {
+			return body, nil
+		}
+		next := afterFailure(err, tries, probed)
+		if next.switchHost && !errors.Is(err, context.Canceled) {
+			host = c.hosts.failed(host, c.now())
+		}
+		if e, ok := errors.AsType[*VerifyError](err); ok {
+			probed = probed || e.Reason == ReasonProbe
+		}
+		if !next.again || ctx.Err() != nil || !pause(ctx, c.jitter(next.wait)) {
+			if _, ok := errors.AsType[*APIError](err); ok {
+				return nil, err // names the call itself
+			}
+			return nil, fmt.Errorf("%s: giving up after %d tries: %w", cl.op, tries, err)
+		}
+	}
+}
+
+// jitter lengthens a wait by up to its half, so that callers who failed
+// together do not come back together.
+func (c *Client) jitter(wait time.Duration) time.Duration {
+	var random [2]byte
+	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
+		return wait
+	}
+	return wait + wait/2*time.Duration(binary.BigEndian.Uint16(random[:]))/(1<<16)
+}
+
+// attempt makes one try with a fresh nonce and time, and reports it.
+func (c *Client) attempt(ctx context.Context, cl call, host, try int) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	defer cancel()
+	req, err := c.request(ctx, cl, c.hosts.urls[host])
+	if err != nil {
+		return nil, err
+	}
+	start := c.now()
+	status, body, err := c.exchange(ctx, cl, req)
+	if c.hooks.AttemptDone != nil {
+		c.hooks.AttemptDone(Attempt{
+			Op: cl.op, Host: req.URL.Host, Try: try, HTTPStatus: status, Duration: c.now().Sub(start), Err: err,
+		})
+	}
+	return body, err
+}
+
+// request builds and signs one try.
+func (c *Client) request(ctx context.Context, cl call, base string) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, cl.method, base+cl.target, bytes.NewReader(cl.body))
+	if err != nil {
+		return nil, errors.New("building request: address is malformed")
+	}
+	nonce, err := newNonce(c.rand, 32)
+	if err != nil {
+		return nil, err
+	}
+	timestamp := strconv.FormatInt(c.now().Unix(), 10)
+	// What is signed is what the request line will say, from the request itself.
+	signature, err := Sign(c.privateKey, RequestMessage(cl.method, req.URL.RequestURI(), timestamp, nonce, cl.body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", Authorization{
+		MchID: c.mchID, Nonce: nonce, Timestamp: timestamp, SerialNo: c.serial, Signature: signature,
+	}.String())
+	req.Header.Set("Accept", "application/json")
+	// A compressed answer could grow without bound; none is long.
+	req.Header.Set("Accept-Encoding", "identity")
+	req.Header.Set("User-Agent", c.userAgent)
+	if len(cl.body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	serial := cl.serial
+	if serial == "" {
+		serial = c.keys.requestSerial
+	}
+	if serial != "" {
+		req.Header.Set(headerSerial, serial)
+	}
+	return req, nil
+}
+
+// exchange sends a request and judges the answer.
+func (c *Client) exchange(ctx context.Context, cl call, req *http.Request) (status int, body []byte, err error) {
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return 0, nil, &transportError{err: withoutURL(err)}
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return 0, nil, &transportError{err: fmt.Errorf("reading answer: %w", err)}
+	}
+	if len(body) > maxAnswer {
+		return resp.StatusCode, nil, fmt.Errorf("answer is longer than %d bytes", maxAnswer)
+	}
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
+		return resp.StatusCode, nil, newAPIError(cl.op, resp.StatusCode, resp.Header, body)
+	}
+	if err := c.believe(ctx, cl, resp.Header, body); err != nil {
+		return resp.StatusCode, nil, err
+	}
+	return resp.StatusCode, body, nil
+}
+
+// believe verifies a success. Without a right signature it is taken for
+// forged (threats B08 and B09).
+func (c *Client) believe(ctx context.Context, cl call, h http.Header, body []byte) (err error) {
+	if cl.verify != nil {
+		err = cl.verify(h, body)
+	} else {
+		_, err = c.keys.Verify(ctx, h, body, c.now())
+	}
+	if e, ok := errors.AsType[*VerifyError](err); ok && c.hooks.AnswerRefused != nil {
+		c.hooks.AnswerRefused(cl.op, e.Reason)
+	}
+	return err
+}
+
+// withoutURL unwraps the error of an HTTP client, whose text has the address
+// with its query.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}

@@ -1,0 +1,81 @@
+package payv3
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Bounds of the repeats of one call. The caller's context bounds them too.
+const (
+	maxTries     = 4
+	firstWait    = 200 * time.Millisecond
+	firstWait429 = time.Second
+	// backupHold is how long calls begin at the backup host after the primary
+	// one failed, so that a hanging host does not cost each call its timeout.
+	backupHold = time.Minute
+)
+
+// nextTry is what to do after a failed try.
+type nextTry struct {
+	again      bool
+	switchHost bool
+	wait       time.Duration // before jitter
+}
+
+// afterFailure decides whether a call is repeated (doc 4012075113). Calls are
+// repeated with the same business numbers and the same bytes, so each is
+// harmless to repeat. tries counts those made; probed says that an earlier
+// try was answered by a probe.
+func afterFailure(err error, tries int, probed bool) nextTry {
+	if tries >= maxTries {
+		return nextTry{}
+	}
+	backoff := firstWait << (tries - 1)
+	if e, ok := errors.AsType[*APIError](err); ok {
+		switch {
+		case !e.Retryable():
+			return nextTry{}
+		case e.limited():
+			return nextTry{again: true, wait: max(e.retryAfter, firstWait429<<(tries-1))}
+		default:
+			return nextTry{again: true, switchHost: e.hostAtFault(), wait: backoff}
+		}
+	}
+	if e, ok := errors.AsType[*VerifyError](err); ok {
+		// The genuine answer follows a probe (doc 4013053249); another wrong
+		// signature will not get better.
+		return nextTry{again: e.Reason == ReasonProbe && !probed}
+	}
+	if _, ok := errors.AsType[*transportError](err); ok {
+		next := nextTry{again: true, switchHost: true, wait: backoff}
+		if tries == 1 {
+			next.wait = 0 // the other host has not failed yet
+		}
+		return next
+	}
+	return nextTry{}
+}
+
+// transportError is a try without a complete answer; whether WeChat did what
+// was asked is unknown.
+type transportError struct{ err error }
+
+func (e *transportError) Error() string { return e.err.Error() }
+func (e *transportError) Unwrap() error { return e.err }
+
+// pause waits for d. It reports false when the context ends before that,
+// and at once when it is sure to.
+func pause(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
