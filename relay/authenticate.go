@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+)
+
+// Caller is a client whose signature was verified.
+type Caller struct {
+	Client *Client
+	nonce  string
+}
+
+// Authenticate checks a signed request in the order of contract section 3.4:
+// form, time, client and signature, rate. An unknown client costs what a
+// wrong signature costs and is answered alike (threats C17).
+func (s *Service) Authenticate(req SignedRequest) (*Caller, error) {
+	a, err := parseAuthorization(req.Authorization)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTimestamp(a.timestamp, s.rt.now(), timestampWindow); err != nil {
+		return nil, err
+	}
+	client, known := s.clients[a.clientID]
+	if !known {
+		client = s.nobody
+	}
+	text := StringToSign(a.scheme, a.clientID, req.Method, s.host, req.Target, a.timestamp, a.nonce, req.Body)
+	if !signatureMatches(client, &a, text) || !known {
+		return nil, refuse(KindSign, "", "wrong client_id or signature")
+	}
+	if !s.rt.limits.allow(client.ID, client.Rate, s.rt.now()) {
+		return nil, refuse(KindRate, "", "too many requests; slow down")
+	}
+	return &Caller{Client: client, nonce: a.nonce}, nil
+}
+
+func signatureMatches(c *Client, a *authorization, text []byte) bool {
+	signature, err := base64.StdEncoding.Strict().DecodeString(a.signature)
+	if err != nil {
+		signature = nil
+	}
+	if a.scheme == schemeEd25519 {
+		return len(signature) > 0 && ed25519Matches(c.PublicKeys, text, signature)
+	}
+	return macMatches(c.Secrets, text, signature)
+}
+
+// CheckNonce refuses a write whose nonce was used before, without using it
+// up: the write itself claims the nonce together with what it changes.
+func (s *Service) CheckNonce(ctx context.Context, c *Caller) error {
+	var used bool
+	err := s.rt.store.View(ctx, func(r Reader) error {
+		nr, ok := r.(NonceReader)
+		if !ok {
+			return nil
+		}
+		var err error
+		used, err = nr.NonceUsed(c.Client.ID, c.nonce, s.rt.now())
+		return err
+	})
+	if err == nil && used {
+		return replayed()
+	}
+	return err
+}
+
+func replayed() *Error {
+	return refuse(KindReplayed, "nonce", "used before; sign each request with a fresh nonce")
+}
+
+// claimNonce uses up the caller's nonce in the transaction of its write.
+func (s *Service) claimNonce(tx Tx, c *Caller) error {
+	err := tx.ClaimNonce(c.Client.ID, c.nonce, s.rt.now())
+	if errors.Is(err, ErrReplayed) {
+		return replayed()
+	}
+	return err
+}

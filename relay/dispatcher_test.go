@@ -1,0 +1,762 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wxrelay/wxrelay/internal/safehttp"
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/store/memstore"
+)
+
+const dispatchClient = "1000000000000001"
+
+// reply is what a fake receiver does with one request.
+type reply struct {
+	status     int
+	body       string
+	retryAfter string
+	err        error
+	after      time.Duration // how long it takes
+	panics     bool
+}
+
+// call is one request as the fake receiver saw it.
+type call struct {
+	id        string
+	host      string
+	body      string
+	signature string
+	start     time.Time
+	end       time.Time
+}
+
+// receiver plays every client's site. It notices when two requests for one
+// event are under way at once.
+type receiver struct {
+	answer func(n int, c call) reply // n counts the requests for the event, from 0
+
+	mu      sync.Mutex
+	calls   map[string][]call
+	under   map[string]int
+	total   int
+	overlap int
+}
+
+func newReceiver(answer func(n int, c call) reply) *receiver {
+	return &receiver{answer: answer, calls: make(map[string][]call), under: make(map[string]int)}
+}
+
+func (r *receiver) Send(ctx context.Context, req *http.Request, _ []netip.Prefix) (safehttp.Result, error) {
+	c := call{
+		id: req.Header.Get("Webhook-Id"), host: req.URL.Host,
+		signature: req.Header.Get("Webhook-Signature"), start: time.Now(),
+	}
+	if c.id == "" {
+		c.id = req.URL.Query().Get("event_id")
+	}
+	if req.Body != nil {
+		b, err := io.ReadAll(req.Body)
+		if err != nil {
+			return safehttp.Result{}, err
+		}
+		c.body = string(b)
+	}
+	r.mu.Lock()
+	n := len(r.calls[c.id])
+	r.under[c.id]++
+	if r.under[c.id] > 1 {
+		r.overlap++
+	}
+	r.calls[c.id] = append(r.calls[c.id], c)
+	r.total++
+	a := r.answer(n, c)
+	r.mu.Unlock()
+
+	err := a.err
+	if a.after > 0 {
+		timer := time.NewTimer(a.after)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			err = &safehttp.Error{Reason: safehttp.ReasonTimeout, Err: ctx.Err()}
+		}
+	}
+	r.mu.Lock()
+	r.under[c.id]--
+	r.calls[c.id][n].end = time.Now()
+	r.mu.Unlock()
+	if a.panics {
+		panic("secret words")
+	}
+	if err != nil {
+		return safehttp.Result{}, err
+	}
+	return safehttp.Result{Status: a.status, Body: []byte(a.body), RetryAfter: a.retryAfter}, nil
+}
+
+func (r *receiver) of(id string) []call {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]call(nil), r.calls[id]...)
+}
+
+func (r *receiver) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.total
+}
+
+func always(a reply) func(int, call) reply {
+	return func(int, call) reply { return a }
+}
+
+// world is a store with a dispatcher on it, which can be restarted.
+type world struct {
+	t        *testing.T
+	store    relay.Store
+	receiver *receiver
+	options  relay.DispatcherOptions
+	dsp      *relay.Dispatcher
+
+	mu       sync.Mutex
+	reports  []relay.DispatchReport
+	troubles map[relay.DispatchTrouble]int
+}
+
+func newWorld(t *testing.T, answer func(int, call) reply) *world {
+	t.Helper()
+	w := &world{
+		t: t, store: memstore.New(), receiver: newReceiver(answer),
+		troubles: make(map[relay.DispatchTrouble]int),
+	}
+	w.options = relay.DispatcherOptions{
+		Store: w.store, Sender: w.receiver,
+		Settings: func(string) (relay.DeliverySettings, bool) {
+			return relay.DeliverySettings{
+				NotifySecrets: []relay.Secret{relay.NewSecret("abcdef0123456789ABCDEF0123456789")},
+			}, true
+		},
+		Logger: slog.New(slog.DiscardHandler),
+		Jitter: func() float64 { return 0 },
+		Observe: relay.DispatchObserver{
+			Attempt: func(r relay.DispatchReport) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.reports = append(w.reports, r)
+			},
+			Trouble: func(k relay.DispatchTrouble) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				w.troubles[k]++
+			},
+		},
+	}
+	return w
+}
+
+func (w *world) start() {
+	w.t.Helper()
+	w.dsp = relay.NewDispatcher(w.options)
+	w.dsp.Start()
+}
+
+func (w *world) stop() {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
+	defer cancel()
+	if err := w.dsp.Stop(ctx); err != nil {
+		w.t.Errorf("Stop: %v", err)
+	}
+}
+
+// crash ends the dispatcher without letting attempts finish.
+func (w *world) crash() {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	cancel()
+	_ = w.dsp.Stop(ctx)
+}
+
+func (w *world) update(fn func(relay.Tx) error) {
+	w.t.Helper()
+	if err := w.store.Update(w.t.Context(), fn); err != nil {
+		w.t.Fatalf("Update: %v", err)
+	}
+}
+
+// tell commits one event for the host and wakes the dispatcher, as the settle
+// path does.
+func (w *world) tell(id, host string, edit ...func(*relay.Delivery)) relay.Delivery {
+	w.t.Helper()
+	d := w.commit(id, host, edit...)
+	if w.dsp != nil {
+		w.dsp.Wake(d.Destination(), d.NextAt())
+	}
+	return d
+}
+
+func (w *world) commit(id, host string, edit ...func(*relay.Delivery)) relay.Delivery {
+	w.t.Helper()
+	e := relay.Event{
+		ID: id, ClientID: dispatchClient, Type: relay.EventOrderPaid, OrderNo: "A000000001", CreatedAt: w.now(),
+		Body: fmt.Appendf(nil, `{"type":"order.paid","data":{"client_id":%q,"order_no":"A000000001","amount":1}}`, dispatchClient),
+	}
+	d := relay.NewDelivery(&e, "https://"+host+"/notify", relay.NotifyStandard, relay.DefaultSchedule(), w.now())
+	for _, f := range edit {
+		f(&d)
+	}
+	w.update(func(tx relay.Tx) error {
+		if err := tx.AddEvent(&e); err != nil {
+			return err
+		}
+		return tx.PutDelivery(&d)
+	})
+	return d
+}
+
+func (w *world) now() time.Time {
+	if w.options.Now != nil {
+		return w.options.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (w *world) request(id string) {
+	w.t.Helper()
+	var d relay.Delivery
+	w.update(func(tx relay.Tx) (err error) {
+		d, err = relay.RequestDelivery(tx, id, w.now())
+		return err
+	})
+	w.dsp.Wake(d.Destination(), d.NextAt())
+}
+
+func (w *world) delivery(id string) relay.Delivery {
+	w.t.Helper()
+	var d relay.Delivery
+	if err := w.store.View(w.t.Context(), func(r relay.Reader) (err error) {
+		d, err = r.Delivery(id)
+		return err
+	}); err != nil {
+		w.t.Fatalf("Delivery(%q): %v", id, err)
+	}
+	return d
+}
+
+func (w *world) attempts(id string) []relay.Attempt {
+	w.t.Helper()
+	var rows []relay.Attempt
+	if err := w.store.View(w.t.Context(), func(r relay.Reader) (err error) {
+		rows, err = r.Attempts(id)
+		return err
+	}); err != nil {
+		w.t.Fatalf("Attempts(%q): %v", id, err)
+	}
+	return rows
+}
+
+func (w *world) noOverlap() {
+	w.t.Helper()
+	w.receiver.mu.Lock()
+	defer w.receiver.mu.Unlock()
+	if w.receiver.overlap != 0 {
+		w.t.Errorf("%d requests overlapped another one for the same event", w.receiver.overlap)
+	}
+}
+
+func (w *world) troubled(k relay.DispatchTrouble) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.troubles[k]
+}
+
+// pass lets virtual time go by.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func wantOffsets(t *testing.T, calls []call, from time.Time, want []time.Duration) {
+	t.Helper()
+	var got []time.Duration
+	for _, c := range calls {
+		got = append(got, c.start.Sub(from))
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("attempts at %v, want %v", got, want)
+	}
+}
+
+// F23: every attempt fails, so the first and thirteen more are made, each at
+// its time, with the same bytes.
+func TestDispatcher_F23_AllFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 500, body: strings.Repeat("x", 2000)}))
+		w.start()
+		defer w.stop()
+		begin := time.Now()
+		w.tell("evt_1", "shop.example")
+		pass(72 * time.Hour)
+
+		calls := w.receiver.of("evt_1")
+		wantOffsets(t, calls, begin, append([]time.Duration{0}, relay.DefaultSchedule()...))
+		d := w.delivery("evt_1")
+		if d.Status != relay.DeliveryExhausted || !d.NextAt().IsZero() || d.Attempts != 14 || d.Tries != 14 {
+			t.Errorf("delivery = %+v, want exhausted after 14", d)
+		}
+		rows := w.attempts("evt_1")
+		if len(rows) != 14 {
+			t.Fatalf("%d attempt rows, want 14", len(rows))
+		}
+		signatures := make(map[string]bool)
+		for i, row := range rows {
+			if row.Number != i+1 || row.Manual || row.HTTPStatus != 500 || row.Failure != "status 500" || len(row.Answer) != 1024 {
+				t.Errorf("attempt %d = %+v with %d bytes, want number, status 500, 1 KiB", i+1, row, len(row.Answer))
+			}
+			if calls[i].body != calls[0].body || calls[i].body == "" {
+				t.Errorf("attempt %d sent %q, want the bytes of the first", i+1, calls[i].body)
+			}
+			signatures[calls[i].signature] = true
+		}
+		if len(signatures) != len(rows) {
+			t.Errorf("%d distinct signatures, want %d: each covers its own timestamp", len(signatures), len(rows))
+		}
+	})
+}
+
+// F23: success at attempt k stops the chain there.
+func TestDispatcher_F23_SuccessAt(t *testing.T) {
+	for k := range 14 {
+		t.Run(fmt.Sprint(k), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(n int, _ call) reply {
+					if n < k {
+						return reply{err: &safehttp.Error{Reason: safehttp.ReasonRefused}}
+					}
+					return reply{status: 204}
+				})
+				w.start()
+				defer w.stop()
+				w.tell("evt_1", "shop.example")
+				pass(72 * time.Hour)
+				if got := w.receiver.count(); got != k+1 {
+					t.Errorf("%d attempts, want %d", got, k+1)
+				}
+				rows := w.attempts("evt_1")
+				if d := w.delivery("evt_1"); d.Status != relay.DeliveryDelivered || !d.NextAt().IsZero() || len(rows) != k+1 {
+					t.Errorf("delivery = %+v with %d rows, want delivered with %d", d, len(rows), k+1)
+				}
+				if k > 0 && rows[0].Failure != "refused" {
+					t.Errorf("failure = %q, want refused", rows[0].Failure)
+				}
+			})
+		})
+	}
+}
+
+// A receiver that hangs pushes what follows by the gap rule, never early and
+// never two at once.
+func TestDispatcher_F32_HangingReceiverKeepsGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{after: time.Hour}))
+		w.start()
+		defer w.stop()
+		begin := time.Now()
+		w.tell("evt_1", "shop.example")
+		pass(30 * time.Hour)
+		calls := w.receiver.of("evt_1")
+		if len(calls) != 14 {
+			t.Fatalf("%d attempts, want 14", len(calls))
+		}
+		for i, c := range calls[1:] {
+			if c.start.Before(begin.Add(relay.DefaultSchedule()[i])) {
+				t.Errorf("attempt %d at %v, before its time", i+1, c.start.Sub(begin))
+			}
+			if gap := c.start.Sub(calls[i].end); gap < time.Minute {
+				t.Errorf("attempt %d began %v after the one before, want a minute at least", i+1, gap)
+			}
+		}
+		if took := calls[0].end.Sub(calls[0].start); took > 10*time.Second {
+			t.Errorf("an attempt took %v, want at most 10s", took)
+		}
+		w.noOverlap()
+	})
+}
+
+// 410 ends the chain; Retry-After delays within the schedule (F31, G07).
+func TestDispatcher_F31_GoneAndRetryAfter(t *testing.T) {
+	tests := []struct {
+		name   string
+		first  reply
+		want   []time.Duration
+		status relay.DeliveryStatus
+	}{
+		{"gone", reply{status: 410}, []time.Duration{0}, relay.DeliveryCancelled},
+		{"retry after 90 s", reply{status: 429, retryAfter: "90"}, []time.Duration{0, 90 * time.Second}, relay.DeliveryDelivered},
+		{"retry after 1 s is not early", reply{status: 503, retryAfter: "1"}, []time.Duration{0, time.Minute}, relay.DeliveryDelivered},
+		{"retry after a day is cut", reply{status: 503, retryAfter: "86400"}, []time.Duration{0, 2 * time.Minute}, relay.DeliveryDelivered},
+		{"redirect", reply{status: 302}, []time.Duration{0, time.Minute}, relay.DeliveryDelivered},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, func(n int, _ call) reply {
+					if n == 0 {
+						return tt.first
+					}
+					return reply{status: 200}
+				})
+				w.start()
+				defer w.stop()
+				begin := time.Now()
+				w.tell("evt_1", "shop.example")
+				pass(48 * time.Hour)
+				wantOffsets(t, w.receiver.of("evt_1"), begin, tt.want)
+				if d := w.delivery("evt_1"); d.Status != tt.status {
+					t.Errorf("status = %s, want %s", d.Status, tt.status)
+				}
+			})
+		})
+	}
+}
+
+// F38: while a client is disabled its deliveries wait, unspent, and nobody
+// spins; when it is back all attempts are made.
+func TestDispatcher_F38_DisabledClientWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 500}))
+		var mu sync.Mutex
+		enabled, asked := false, 0
+		settings := w.options.Settings
+		w.options.Settings = func(id string) (relay.DeliverySettings, bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			asked++
+			s, _ := settings(id)
+			return s, enabled
+		}
+		w.start()
+		defer w.stop()
+		for i := range 100 {
+			w.tell(fmt.Sprint("evt_", i), "shop.example")
+		}
+		pass(10 * time.Hour)
+		mu.Lock()
+		// Once a minute, and once more for each of the few in the slots.
+		if asked > 3*10*60 {
+			t.Errorf("settings asked %d times in 10 h, want about once a minute", asked)
+		}
+		enabled = true
+		mu.Unlock()
+		if got := w.receiver.count(); got != 0 {
+			t.Errorf("%d attempts to a disabled client", got)
+		}
+		if w.troubled(relay.DispatchSettingsTrouble) == 0 {
+			t.Error("the disabled client was not reported")
+		}
+		w.dsp.SettingsChanged()
+		synctest.Wait()
+		if got := w.receiver.count(); got == 0 {
+			t.Error("no attempt right after the client was enabled")
+		}
+		pass(30 * time.Hour)
+		for i := range 100 {
+			id := fmt.Sprint("evt_", i)
+			if d := w.delivery(id); d.Status != relay.DeliveryExhausted || d.Attempts != 14 {
+				t.Fatalf("%s = %+v, want exhausted after 14", id, d)
+			}
+		}
+	})
+}
+
+// F38: a chain whose address was edited moves to the new destination.
+func TestDispatcher_F38_EditedAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(_ int, c call) reply {
+			if c.host == "old.example" {
+				return reply{status: 500}
+			}
+			return reply{status: 200}
+		})
+		w.start()
+		defer w.stop()
+		w.tell("evt_1", "old.example")
+		pass(30 * time.Second)
+		w.update(func(tx relay.Tx) error {
+			d, err := tx.Delivery("evt_1")
+			if err != nil {
+				return err
+			}
+			d.URL = "https://new.example/notify"
+			return tx.PutDelivery(&d)
+		})
+		pass(2 * time.Minute) // nobody woke the dispatcher: the minute's look finds it
+		calls := w.receiver.of("evt_1")
+		if len(calls) != 2 || calls[1].host != "new.example" {
+			t.Errorf("calls = %+v, want a second one at new.example", calls)
+		}
+	})
+}
+
+// F38: a cancelled chain is not attempted again.
+func TestDispatcher_F38_Cancelled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 500, after: 5 * time.Second}))
+		w.start()
+		defer w.stop()
+		w.tell("evt_1", "shop.example")
+		w.tell("evt_2", "shop.example")
+		pass(time.Second) // both are under way
+		w.update(func(tx relay.Tx) error { return relay.CancelDelivery(tx, "evt_1") })
+		pass(48 * time.Hour)
+		if got := len(w.receiver.of("evt_1")); got != 1 {
+			t.Errorf("%d attempts of the cancelled one, want the one under way", got)
+		}
+		if d := w.delivery("evt_1"); d.Status != relay.DeliveryCancelled || d.Tries != 1 || len(w.attempts("evt_1")) != 1 {
+			t.Errorf("delivery = %+v, want cancelled with its attempt recorded", d)
+		}
+		if got := len(w.receiver.of("evt_2")); got != 14 {
+			t.Errorf("%d attempts of the other, want 14", got)
+		}
+	})
+}
+
+// F39: 100 parallel wishes race the automatic attempt; never two at once, and
+// the thirteen stay thirteen.
+func TestDispatcher_F39_ManualRacesAutomatic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 500, after: 2 * time.Second}))
+		w.start()
+		defer w.stop()
+		w.tell("evt_1", "shop.example")
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				<-time.After(time.Duration(i*97) * time.Millisecond)
+				w.request("evt_1")
+			})
+		}
+		wg.Wait()
+		pass(48 * time.Hour)
+		w.noOverlap()
+		manual, scheduled := 0, 0
+		for i, row := range w.attempts("evt_1") {
+			if row.Number != i+1 {
+				t.Errorf("attempt row %d has number %d", i, row.Number)
+			}
+			if row.Manual {
+				manual++
+			} else {
+				scheduled++
+			}
+		}
+		if scheduled != 14 || manual == 0 || manual > 10 {
+			t.Errorf("%d scheduled and %d manual attempts, want 14 and 1..10", scheduled, manual)
+		}
+		if d := w.delivery("evt_1"); d.Status != relay.DeliveryExhausted || d.Attempts != 14 || d.Tries != 14+manual {
+			t.Errorf("delivery = %+v", d)
+		}
+	})
+}
+
+// Sending by hand works whatever became of the chain; success ends it.
+func TestDispatcher_F39_ManualInEachState(t *testing.T) {
+	tests := []struct {
+		name    string
+		prepare func(*relay.Delivery)
+		answer  int
+		want    relay.DeliveryStatus
+		calls   int
+	}{
+		{"exhausted, fails", func(d *relay.Delivery) { d.Status, d.DueAt = relay.DeliveryExhausted, time.Time{} }, 500, relay.DeliveryExhausted, 1},
+		{"exhausted, succeeds", func(d *relay.Delivery) { d.Status, d.DueAt = relay.DeliveryExhausted, time.Time{} }, 200, relay.DeliveryDelivered, 1},
+		{"cancelled, succeeds", func(d *relay.Delivery) { d.Status, d.DueAt = relay.DeliveryCancelled, time.Time{} }, 200, relay.DeliveryDelivered, 1},
+		{"delivered, fails", func(d *relay.Delivery) { d.Status, d.DueAt = relay.DeliveryDelivered, time.Time{} }, 500, relay.DeliveryDelivered, 1},
+		{"delivered, gone", func(d *relay.Delivery) { d.Status, d.DueAt = relay.DeliveryDelivered, time.Time{} }, 410, relay.DeliveryDelivered, 1},
+		{"pending, succeeds", func(d *relay.Delivery) { d.Attempts, d.DueAt = 1, d.DueAt.Add(time.Hour) }, 200, relay.DeliveryDelivered, 1},
+		{"pending, gone", func(d *relay.Delivery) { d.Attempts, d.DueAt = 1, d.DueAt.Add(time.Hour) }, 410, relay.DeliveryCancelled, 1},
+		{"pending, fails", func(d *relay.Delivery) { d.Attempts, d.DueAt = 13, d.DueAt.Add(time.Hour) }, 500, relay.DeliveryExhausted, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, always(reply{status: tt.answer}))
+				w.start()
+				defer w.stop()
+				w.tell("evt_1", "shop.example", tt.prepare)
+				pass(time.Minute)
+				if n := w.receiver.count(); n != 0 {
+					t.Fatalf("%d attempts before anybody asked", n)
+				}
+				w.request("evt_1")
+				synctest.Wait()
+				rows := w.attempts("evt_1")
+				if len(rows) != 1 || !rows[0].Manual {
+					t.Fatalf("attempts = %+v, want one by hand at once", rows)
+				}
+				pass(24 * time.Hour)
+				d := w.delivery("evt_1")
+				if d.Status != tt.want || w.receiver.count() != tt.calls || !d.ManualDueAt.IsZero() {
+					t.Errorf("%+v after %d calls, want %s after %d", d, w.receiver.count(), tt.want, tt.calls)
+				}
+			})
+		})
+	}
+}
+
+// F51: a panic inside an attempt is ours. The client loses no attempt.
+func TestDispatcher_F51_Panic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		w := newWorld(t, func(n int, c call) reply {
+			return reply{status: 200, panics: n < 3 && c.id == "evt_1"}
+		})
+		w.options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		w.start()
+		w.tell("evt_1", "shop.example")
+		w.tell("evt_2", "shop.example")
+		synctest.Wait()
+		if d := w.delivery("evt_2"); d.Status != relay.DeliveryDelivered {
+			t.Errorf("the other delivery is %s, want delivered", d.Status)
+		}
+		pass(10 * time.Minute)
+		w.stop()
+		if d := w.delivery("evt_1"); d.Status != relay.DeliveryDelivered || d.Tries != 1 || len(w.attempts("evt_1")) != 1 {
+			t.Errorf("delivery = %+v, want delivered at its first counted attempt", d)
+		}
+		if got := w.troubled(relay.DispatchPanicTrouble); got != 3 {
+			t.Errorf("%d panics reported, want 3", got)
+		}
+		if strings.Contains(log.String(), "secret words") || !strings.Contains(log.String(), "panicked") {
+			t.Errorf("log = %s, want the panic without its words", log.String())
+		}
+	})
+}
+
+// F34: a site that dies after it has processed gets the same id and bytes.
+func TestDispatcher_F34_SameBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(n int, _ call) reply {
+			if n == 0 {
+				return reply{err: &safehttp.Error{Reason: safehttp.ReasonReset, Err: errors.New("1.2.3.4: reset")}}
+			}
+			return reply{status: 200}
+		})
+		w.start()
+		defer w.stop()
+		w.tell("evt_1", "shop.example")
+		pass(2 * time.Minute)
+		calls := w.receiver.of("evt_1")
+		if len(calls) != 2 || calls[0].body != calls[1].body || calls[0].signature == calls[1].signature {
+			t.Errorf("calls = %+v, want two with equal bytes and their own signatures", calls)
+		}
+		if rows := w.attempts("evt_1"); rows[0].Failure != "reset" {
+			t.Errorf("failure = %q, want the reason alone", rows[0].Failure)
+		}
+	})
+}
+
+// Start and Stop, in every order.
+func TestDispatcher_StartStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 200}))
+		d := relay.NewDispatcher(w.options)
+		if err := d.Stop(t.Context()); err != nil {
+			t.Errorf("Stop before Start: %v", err)
+		}
+		d.Start()
+		d.Wake(relay.Destination{}, time.Now())
+		if err := d.Stop(t.Context()); err != nil {
+			t.Errorf("second Stop: %v", err)
+		}
+
+		w.dsp = relay.NewDispatcher(w.options)
+		w.tell("evt_1", "shop.example") // woken before Start
+		w.dsp.Start()
+		w.dsp.Start()
+		synctest.Wait()
+		if got := w.receiver.count(); got != 1 {
+			t.Errorf("%d attempts, want 1", got)
+		}
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(w.stop)
+		}
+		wg.Wait()
+		w.tell("evt_2", "shop.example")
+		pass(time.Hour)
+		if got := w.receiver.count(); got != 1 {
+			t.Errorf("%d attempts after Stop, want none further", got)
+		}
+	})
+}
+
+// Stop waits for what is under way, and breaks it off when its patience
+// ends; what was broken off is unrecorded and due for the next dispatcher.
+func TestDispatcher_StopWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 200, after: 6 * time.Second}))
+		w.start()
+		w.tell("evt_1", "shop.example")
+		synctest.Wait()
+		w.stop()
+		if d := w.delivery("evt_1"); d.Status != relay.DeliveryDelivered {
+			t.Errorf("status = %s, want delivered: Stop waits", d.Status)
+		}
+
+		w.start()
+		w.tell("evt_2", "shop.example")
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := w.dsp.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Stop = %v, want its deadline", err)
+		}
+		if d := w.delivery("evt_2"); d.Tries != 0 || d.Status != relay.DeliveryPending {
+			t.Errorf("delivery = %+v, want unrecorded", d)
+		}
+		w.start()
+		pass(7 * time.Second)
+		if d := w.delivery("evt_2"); d.Status != relay.DeliveryDelivered || d.Tries != 1 {
+			t.Errorf("delivery = %+v, want delivered by the next dispatcher", d)
+		}
+		w.stop()
+	})
+}
+
+// F50: goroutines do not pile up.
+func TestDispatcher_F50_NoLeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 200}))
+		before := runtime.NumGoroutine()
+		for round := range 20 {
+			w.start()
+			for i := range 250 {
+				w.tell(fmt.Sprintf("evt_%d_%d", round, i), fmt.Sprintf("h%d.example", i%10))
+			}
+			synctest.Wait()
+			if after := runtime.NumGoroutine(); after > before+5 {
+				t.Fatalf("%d goroutines at rest, %d before", after, before)
+			}
+			w.stop()
+		}
+		if got := w.receiver.count(); got != 5000 {
+			t.Errorf("%d attempts, want 5000", got)
+		}
+		if after := runtime.NumGoroutine(); after > before {
+			t.Errorf("%d goroutines after Stop, %d before", after, before)
+		}
+	})
+}

@@ -1,0 +1,127 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	expiryTick  = 15 * time.Second // how often expired orders are looked for
+	expiryBatch = 1000             // orders closed per tick at most
+	expiryAtAll = 4                // orders closed at the same time
+	expiryRetry = 5 * time.Minute  // pause before an order whose close failed
+	expiryCall  = 30 * time.Second // bound on closing one order
+)
+
+// expiry closes orders that ran out: WeChat is asked, told to close, asked
+// again, and only then is the order closed. Its one goroutine is begun by
+// start and ended, and waited for, by stop.
+type expiry struct {
+	rt     *Runtime
+	cancel context.CancelFunc
+	done   chan struct{}
+	failed map[OrderKey]time.Time // when to try again; owned by the goroutine
+}
+
+func newExpiry(rt *Runtime) *expiry {
+	return &expiry{rt: rt, failed: map[OrderKey]time.Time{}}
+}
+
+func (x *expiry) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	x.cancel, x.done = cancel, make(chan struct{})
+	go x.run(ctx)
+}
+
+func (x *expiry) stop() {
+	if x.cancel == nil {
+		return
+	}
+	x.cancel()
+	<-x.done
+}
+
+func (x *expiry) run(ctx context.Context) {
+	defer close(x.done)
+	tick := time.NewTicker(expiryTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			x.sweep(ctx)
+		}
+	}
+}
+
+// sweep closes what has expired by the configuration that is current.
+func (x *expiry) sweep(ctx context.Context) {
+	s := x.rt.current.Load()
+	if s == nil {
+		return
+	}
+	now := x.rt.now()
+	keys, err := x.expired(ctx, now)
+	if err != nil {
+		x.rt.log.Load().Warn("looking for expired orders failed", slog.Any("error", err))
+		return
+	}
+	failures := make([]error, len(keys))
+	slots := make(chan struct{}, expiryAtAll)
+	var wg sync.WaitGroup
+	for i, key := range keys {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			failures[i] = s.closeExpired(ctx, key)
+		})
+	}
+	wg.Wait()
+	for i, key := range keys {
+		x.note(key, failures[i], now)
+	}
+}
+
+// expired lists orders to close now, leaving out those that failed a moment
+// ago, so that one merchant in trouble does not keep the others waiting.
+func (x *expiry) expired(ctx context.Context, now time.Time) ([]OrderKey, error) {
+	var keys []OrderKey
+	err := x.rt.store.View(ctx, func(r Reader) (err error) {
+		keys, err = r.OpenOrders(now, expiryBatch+len(x.failed))
+		return err
+	})
+	waiting := keys[:0]
+	for _, key := range keys {
+		if retry, failed := x.failed[key]; !failed || !retry.After(now) {
+			waiting = append(waiting, key)
+		}
+	}
+	return waiting, err
+}
+
+func (x *expiry) note(key OrderKey, err error, now time.Time) {
+	if err == nil {
+		delete(x.failed, key)
+		return
+	}
+	x.failed[key] = now.Add(expiryRetry)
+	x.rt.log.Load().Warn("closing an expired order failed; trying again later",
+		slog.String("client_id", key.ClientID), slog.String("order_no", key.OrderNo), slog.Any("error", err))
+}
+
+// closeExpired closes one order that ran out. That it was paid in the end is
+// a success: the money is booked.
+func (s *Service) closeExpired(ctx context.Context, key OrderKey) error {
+	ctx, cancel := context.WithTimeout(ctx, expiryCall)
+	defer cancel()
+	err := s.closeOrder(ctx, key, CloseReasonExpired)
+	var known *Error
+	if errors.As(err, &known) && known.Kind == KindOrderPaid {
+		return nil
+	}
+	return err
+}

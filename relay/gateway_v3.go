@@ -1,0 +1,195 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
+)
+
+// upstreamTimeout bounds one call to WeChat, retries and fail-over included.
+const upstreamTimeout = 15 * time.Second
+
+// gatewayV3 speaks APIv3 for one merchant: it translates between what relay
+// decides and what WeChat's formats say.
+type gatewayV3 struct {
+	mchID   string
+	client  *payv3.Client
+	observe func(op, outcome string)
+}
+
+func newGatewayV3(m *Merchant, p Platform, rt *Runtime) (*gatewayV3, error) {
+	if m.APIv3 == nil {
+		return nil, errors.New("no api_v3 credentials")
+	}
+	keys, err := payv3.NewKeyRing(payv3.KeyRingOptions{
+		PublicKeys:   m.APIv3.PublicKeys,
+		Certificates: m.APIv3.PlatformCertificates,
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, err := payv3.NewClient(payv3.ClientOptions{
+		MchID:             m.MchID,
+		CertificateSerial: m.APIv3.CertificateSerial,
+		PrivateKey:        m.APIv3.PrivateKey,
+		APIv3Key:          m.APIv3.Key.Reveal(),
+		Keys:              keys,
+		BaseURL:           p.PayAPI,
+		BackupURL:         p.PayAPIBackup,
+		HTTP:              platformHTTP(),
+		Now:               rt.clock,
+		Rand:              rt.random.source,
+		UserAgent:         userAgent,
+	})
+	return &gatewayV3{mchID: m.MchID, client: client, observe: rt.observe.Upstream}, err
+}
+
+// Prepay implements Gateway.
+func (g *gatewayV3) Prepay(ctx context.Context, p *Payment, profitSharing bool) (answer Prepaid, err error) {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	req := &payv3.PrepayRequest{
+		AppID:       p.AppID,
+		MchID:       p.MchID,
+		Description: p.Description,
+		OutTradeNo:  p.OutTradeNo,
+		TimeExpire:  stamp(p.ExpiresAt),
+		Attach:      p.Attach,
+		NotifyURL:   p.NotifyURL,
+		Amount:      payv3.Amount{Total: p.AmountFen, Currency: Currency},
+	}
+	if profitSharing {
+		req.SettleInfo = &payv3.SettleInfo{ProfitSharing: true}
+	}
+	switch p.TradeType {
+	case TradeNative:
+		answer.CodeURL, err = g.client.PrepayNative(ctx, req)
+	case TradeJSAPI:
+		req.Payer = &payv3.Payer{OpenID: p.OpenID}
+		answer.PrepayID, err = g.client.PrepayJSAPI(ctx, req)
+	default:
+		return answer, refusef(KindParam, "trade_type", "%s is not supported yet", p.TradeType)
+	}
+	return answer, g.told("prepay", err)
+}
+
+// Query implements Gateway.
+func (g *gatewayV3) Query(ctx context.Context, outTradeNo string) (Transaction, error) {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	t, raw, err := g.client.TransactionByOutTradeNo(ctx, outTradeNo)
+	if err = g.told("query", err); err != nil {
+		return Transaction{}, err
+	}
+	return transactionV3(t, raw)
+}
+
+// Close implements Gateway.
+func (g *gatewayV3) Close(ctx context.Context, outTradeNo string) error {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	return g.told("close", g.client.CloseTransaction(ctx, outTradeNo))
+}
+
+// InvokeJSAPI implements Gateway.
+func (g *gatewayV3) InvokeJSAPI(appID, prepayID string) (JSAPIInvocation, error) {
+	v, err := g.client.InvokeJSAPI(appID, prepayID)
+	return JSAPIInvocation(v), err
+}
+
+// ParseNotification verifies, decrypts and decodes what was posted to the
+// merchant's address.
+func (g *gatewayV3) ParseNotification(ctx context.Context, raw RawNotification) (Notification, error) {
+	n, err := g.client.ParseNotification(ctx, raw.Header, raw.Body)
+	if err != nil {
+		return Notification{}, verificationError(err)
+	}
+	out := Notification{ID: n.ID, EventType: n.EventType, Serial: n.Serial, Plaintext: n.Plaintext}
+	if n.EventType != payv3.EventTransactionSuccess {
+		return out, nil
+	}
+	t, err := n.Transaction()
+	if err == nil {
+		var told Transaction
+		told, err = transactionV3(t, n.Plaintext)
+		out.Transaction = &told
+	}
+	if err != nil {
+		return Notification{}, &VerificationError{Reason: "malformed", Err: err}
+	}
+	return out, nil
+}
+
+// verificationError gives a refusal the closed word that metrics count by.
+func verificationError(err error) error {
+	var bad *payv3.VerifyError
+	if errors.As(err, &bad) {
+		return &VerificationError{Reason: string(bad.Reason), Err: err}
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return &VerificationError{Reason: "malformed", Err: err}
+}
+
+// transactionV3 reads WeChat's statement. A statement of success must name
+// amount, number and time.
+func transactionV3(t *payv3.Transaction, raw []byte) (Transaction, error) {
+	out := Transaction{
+		MchID:         t.MchID,
+		AppID:         t.AppID,
+		OutTradeNo:    t.OutTradeNo,
+		TransactionID: t.TransactionID,
+		TradeType:     t.TradeType,
+		State:         TradeState(t.TradeState),
+		Raw:           json.RawMessage(raw),
+	}
+	if t.Payer != nil {
+		out.OpenID = t.Payer.OpenID
+	}
+	if t.Amount != nil {
+		out.TotalFen, out.Currency = t.Amount.Total, t.Amount.Currency
+	}
+	if out.Currency == "" {
+		out.Currency = Currency // WeChat's documents call the member optional
+	}
+	if out.State != TradeSuccess && out.State != TradeRefund {
+		return out, nil
+	}
+	at, err := t.SucceededAt()
+	if err != nil {
+		return Transaction{}, err
+	}
+	if t.Amount == nil || t.TransactionID == "" || t.OutTradeNo == "" {
+		return Transaction{}, errors.New("statement of success without amount or number")
+	}
+	out.SuccessTime = at
+	return out, nil
+}
+
+// told reports a call's outcome to the observer and translates WeChat's
+// refusals.
+func (g *gatewayV3) told(op string, err error) error {
+	outcome := "ok"
+	var refused *payv3.APIError
+	switch {
+	case errors.As(err, &refused):
+		outcome = "refused"
+		err = &GatewayError{Op: op, HTTPStatus: refused.HTTPStatus, Code: refused.Code, Message: refused.Message, Retryable: refused.Retryable()}
+	case err != nil:
+		outcome = "failed"
+		err = fmt.Errorf("%s: %w", op, err)
+	}
+	if g.observe != nil {
+		g.observe(op, outcome)
+	}
+	return err
+}
+
+// LogValue keeps credentials out of logs.
+func (g *gatewayV3) LogValue() slog.Value { return slog.StringValue("merchant " + g.mchID) }

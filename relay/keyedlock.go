@@ -1,0 +1,51 @@
+package relay
+
+import (
+	"context"
+	"sync"
+)
+
+// keyedLocks lets one goroutine at a time work on an order's payments, so
+// that two tabs of one buyer do not make two payments. It spares calls to
+// WeChat; what must never happen twice is decided in transactions.
+type keyedLocks struct {
+	mu   sync.Mutex // guards held
+	held map[OrderKey]*keyedLock
+}
+
+type keyedLock struct {
+	slot  chan struct{} // holds one value while locked
+	users int
+}
+
+// lock waits for the order's turn and returns the function that gives it
+// back.
+func (k *keyedLocks) lock(ctx context.Context, key OrderKey) (func(), error) {
+	k.mu.Lock()
+	if k.held == nil {
+		k.held = map[OrderKey]*keyedLock{}
+	}
+	l := k.held[key]
+	if l == nil {
+		l = &keyedLock{slot: make(chan struct{}, 1)}
+		k.held[key] = l
+	}
+	l.users++
+	k.mu.Unlock()
+
+	select {
+	case l.slot <- struct{}{}:
+		return func() { <-l.slot; k.leave(key, l) }, nil
+	case <-ctx.Done():
+		k.leave(key, l)
+		return nil, ctx.Err()
+	}
+}
+
+func (k *keyedLocks) leave(key OrderKey, l *keyedLock) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(k.held, key)
+	}
+}

@@ -1,0 +1,237 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Bounds of an order, contract section 4.
+const (
+	maxAmountFen      = 1_000_000_000
+	maxDescription    = 512
+	maxAttach         = 127
+	maxOpenID         = 128
+	maxAddress        = 1024
+	maxMetadata       = 4 << 10
+	minExpiresIn      = 60
+	maxExpiresIn      = 604_800
+	defaultExpiresIn  = 7200
+	checkoutTokenSize = 22
+)
+
+var defaultOrderNo = regexp.MustCompile(`^[0-9A-Za-z_-]{1,32}$`)
+
+// CreateOrderRequest is the body of POST /v1/orders. Optional fields left
+// out are zero or nil.
+type CreateOrderRequest struct {
+	OrderNo       string          `json:"order_no"`
+	Amount        *int64          `json:"amount"` // fen
+	Description   string          `json:"description"`
+	Attach        string          `json:"attach"`
+	NotifyURL     string          `json:"notify_url"`
+	ReturnURL     string          `json:"return_url"`
+	ExpiresIn     *int64          `json:"expires_in"` // seconds
+	OpenID        string          `json:"openid"`
+	ProfitSharing bool            `json:"profit_sharing"`
+	Metadata      json.RawMessage `json:"metadata"`
+}
+
+// CreateOrder stores an order before it answers. The same order with the
+// same content answers as before, with created false; other content is
+// KindOrderConflict.
+func (s *Service) CreateOrder(ctx context.Context, caller *Caller, req CreateOrderRequest) (v CreatedOrderView, created bool, err error) {
+	o, err := s.newOrder(caller.Client, &req)
+	if err != nil {
+		return v, false, err
+	}
+	err = s.rt.store.Update(ctx, func(tx Tx) error {
+		if err := s.claimNonce(tx, caller); err != nil {
+			return err
+		}
+		old, err := tx.Order(o.OrderKey)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			created = true
+			return tx.PutOrder(o)
+		case err != nil:
+			return err
+		case !sameContent(&old, o):
+			return refuse(KindOrderConflict, "order_no", "this order exists with other content; use a new order_no")
+		}
+		*o = old
+		return nil
+	})
+	if err != nil {
+		return v, false, outcome(err)
+	}
+	if created && s.rt.observe.Order != nil {
+		s.rt.observe.Order()
+	}
+	return s.createdView(o), created, nil
+}
+
+// newOrder checks a request and fills in what it leaves out.
+func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
+	for _, check := range []func(*Client, *CreateOrderRequest) *Error{
+		checkOrderNo, checkAmount, checkTexts, checkExpiry, checkAddresses, checkMetadata,
+	} {
+		if refusal := check(c, req); refusal != nil {
+			return nil, refusal
+		}
+	}
+	m, err := s.merchantOf(c)
+	if err != nil {
+		return nil, err
+	}
+	token, err := s.rt.random.token()
+	if err != nil {
+		return nil, err
+	}
+	now := s.rt.now().Truncate(time.Second)
+	life := time.Duration(*req.ExpiresIn) * time.Second
+	return &Order{
+		OrderKey:      OrderKey{ClientID: c.ID, OrderNo: req.OrderNo},
+		Token:         token,
+		AmountFen:     *req.Amount,
+		Description:   req.Description,
+		Attach:        req.Attach,
+		NotifyURL:     req.NotifyURL,
+		ReturnURL:     req.ReturnURL,
+		ExpiresIn:     life,
+		OpenID:        req.OpenID,
+		ProfitSharing: req.ProfitSharing,
+		Metadata:      req.Metadata,
+		MchID:         m.MchID,
+		Status:        OrderCreated,
+		Version:       1,
+		CreatedAt:     now,
+		ExpiresAt:     now.Add(life),
+	}, nil
+}
+
+// sameContent compares what the client asked for. A field left out was
+// filled with its default on both sides.
+func sameContent(a, b *Order) bool {
+	return a.AmountFen == b.AmountFen && a.Description == b.Description && a.Attach == b.Attach &&
+		a.NotifyURL == b.NotifyURL && a.ReturnURL == b.ReturnURL && a.ExpiresIn == b.ExpiresIn &&
+		a.OpenID == b.OpenID && a.ProfitSharing == b.ProfitSharing && bytes.Equal(a.Metadata, b.Metadata)
+}
+
+func checkOrderNo(c *Client, req *CreateOrderRequest) *Error {
+	if !defaultOrderNo.MatchString(req.OrderNo) {
+		return refuse(KindParam, "order_no", "1 to 32 characters of 0-9 A-Z a-z _ -")
+	}
+	if c.OrderNo != nil && !c.OrderNo.MatchString(req.OrderNo) {
+		return refusef(KindParam, "order_no", "this client's order numbers match %s", c.OrderNo)
+	}
+	return nil
+}
+
+func checkAmount(c *Client, req *CreateOrderRequest) *Error {
+	switch {
+	case req.Amount == nil:
+		return refuse(KindParam, "amount", "needed: integer fen")
+	case *req.Amount < 1 || *req.Amount > maxAmountFen:
+		return refuse(KindParam, "amount", "integer fen from 1 to 1000000000")
+	case c.MaxAmountFen > 0 && *req.Amount > c.MaxAmountFen:
+		return refusef(KindNoAuth, "amount", "this client may ask for at most %d fen per order", c.MaxAmountFen)
+	}
+	return nil
+}
+
+func checkTexts(_ *Client, req *CreateOrderRequest) *Error {
+	switch {
+	case req.Description == "" || len(req.Description) > maxDescription || !plainText(req.Description):
+		return refuse(KindParam, "description", "1 to 512 bytes of UTF-8 without control characters")
+	case len(req.Attach) > maxAttach || !plainText(req.Attach):
+		return refuse(KindParam, "attach", "at most 127 bytes of UTF-8 without control characters")
+	case len(req.OpenID) > maxOpenID || !onlyChars(req.OpenID, isURLSafe):
+		return refuse(KindParam, "openid", "at most 128 characters of 0-9 A-Z a-z _ -")
+	}
+	return nil
+}
+
+// plainText refuses what could break out of a header, a log line or a page:
+// control characters and the marks that reorder text (threats C13).
+func plainText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029'
+	})
+}
+
+func checkExpiry(_ *Client, req *CreateOrderRequest) *Error {
+	if req.ExpiresIn == nil {
+		req.ExpiresIn = new(int64(defaultExpiresIn))
+	}
+	if *req.ExpiresIn < minExpiresIn || *req.ExpiresIn > maxExpiresIn {
+		return refuse(KindParam, "expires_in", "seconds from 60 to 604800")
+	}
+	return nil
+}
+
+func checkAddresses(c *Client, req *CreateOrderRequest) *Error {
+	if req.NotifyURL == "" {
+		req.NotifyURL = c.NotifyURL
+	} else if req.NotifyURL != c.NotifyURL {
+		if refusal := checkAddress(c, "notify_url", req.NotifyURL); refusal != nil {
+			return refusal
+		}
+	}
+	if req.ReturnURL == "" {
+		return nil
+	}
+	return checkAddress(c, "return_url", req.ReturnURL)
+}
+
+// checkAddress allows a plain address on one of the client's origins. The
+// address is parsed and its origin compared as a whole; it is never compared
+// as a prefix (threats section D).
+func checkAddress(c *Client, field, address string) *Error {
+	origin, ok := originOf(address)
+	if !ok {
+		return refuse(KindParam, field, "an absolute http or https address of ASCII without user, query or fragment")
+	}
+	if !slices.Contains(c.AllowOrigins, origin) {
+		return refuse(KindParam, field, "its origin is not among this client's allow_origin")
+	}
+	return nil
+}
+
+// originOf takes scheme, host and port of an address that clients may give.
+func originOf(address string) (string, bool) {
+	if len(address) > maxAddress || strings.ContainsAny(address, "\\?#@") || !onlyChars(address, isVisibleASCII) {
+		return "", false
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Opaque != "" || u.User != nil || u.Host == "" || u.Hostname() == "" {
+		return "", false
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return "", false
+	}
+	return u.Scheme + "://" + hostOf(u), true
+}
+
+func isVisibleASCII(c byte) bool { return 0x21 <= c && c <= 0x7e }
+
+func checkMetadata(_ *Client, req *CreateOrderRequest) *Error {
+	if len(req.Metadata) == 0 {
+		req.Metadata = nil
+		return nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, req.Metadata); err != nil || compact.Len() > maxMetadata || compact.Bytes()[0] != '{' {
+		return refuse(KindParam, "metadata", "a JSON object of at most 4096 bytes")
+	}
+	req.Metadata = compact.Bytes()
+	return nil
+}

@@ -1,0 +1,118 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// saysPaid reports whether WeChat refused because the payment was made.
+func saysPaid(e *GatewayError) bool { return hasCode(e, "ORDERPAID") }
+
+// saysUnknown reports whether WeChat never heard of the payment.
+func saysUnknown(e *GatewayError) bool {
+	return hasCode(e, "ORDERNOTEXIST") || hasCode(e, "RESOURCENOTEXISTS")
+}
+
+// saysClosed reports whether WeChat closed the payment already.
+func saysClosed(e *GatewayError) bool { return hasCode(e, "ORDERCLOSED") }
+
+// hasCode compares codes without underscores: both spellings occur (v3.md
+// section 8).
+func hasCode(e *GatewayError, code string) bool {
+	return strings.ReplaceAll(e.Code, "_", "") == code
+}
+
+// upstream turns a failed call to WeChat into what a caller may read.
+func upstream(err error) error {
+	var refused *GatewayError
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &refused):
+		return &Error{Kind: KindUpstream, Message: "WeChat Pay refused", UpstreamCode: refused.Code, Err: err}
+	default:
+		return &Error{Kind: KindUpstreamTimeout, Message: "WeChat Pay did not answer; the outcome is unknown and will be looked up", Err: err}
+	}
+}
+
+// ask queries WeChat about a payment and books what it says. It reports
+// whether the payment is paid.
+func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
+	t, err := m.gateway.Query(ctx, p.OutTradeNo)
+	var refused *GatewayError
+	if errors.As(err, &refused) && saysUnknown(refused) {
+		return false, nil
+	}
+	if err != nil {
+		return false, upstream(err)
+	}
+	if t.MchID != p.MchID || t.OutTradeNo != p.OutTradeNo {
+		return false, &Error{Kind: KindUpstream, Message: "WeChat Pay answered about another payment"}
+	}
+	if t.State != TradeSuccess && t.State != TradeRefund {
+		return false, nil
+	}
+	_, err = s.settle(ctx, &t, queryEvidence(&t, s.rt.now()))
+	return err == nil, err
+}
+
+// closePayment closes an unpaid payment at WeChat and notes it. A payment in
+// progress may still win against the close, so WeChat is asked before and
+// after (v3.md section 11). It reports whether the payment is paid instead.
+func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
+	if paid, err = s.ask(ctx, m, p); paid || err != nil {
+		return paid, err
+	}
+	err = m.gateway.Close(ctx, p.OutTradeNo)
+	var refused *GatewayError
+	switch {
+	case err == nil:
+	case errors.As(err, &refused) && saysPaid(refused):
+	case errors.As(err, &refused) && (saysClosed(refused) || saysUnknown(refused)):
+	default:
+		return false, upstream(err)
+	}
+	if paid, err = s.ask(ctx, m, p); paid || err != nil {
+		return paid, err
+	}
+	return false, s.changePayment(ctx, p, func(cur *Payment) bool {
+		if cur.Status == PaymentPaid {
+			return false
+		}
+		cur.Status = PaymentClosed
+		return true
+	})
+}
+
+// refresh asks WeChat about the payments of an order that may have been made
+// without our hearing of it.
+func (s *Service) refresh(ctx context.Context, key OrderKey) error {
+	var payments []Payment
+	err := s.rt.store.View(ctx, func(r Reader) error {
+		o, err := r.Order(key)
+		if err != nil {
+			return err
+		}
+		payments, err = paymentsOf(r, &o)
+		return err
+	})
+	if errors.Is(err, ErrNotFound) {
+		return notFound("order")
+	}
+	if err != nil {
+		return err
+	}
+	for i := range payments {
+		p := &payments[i]
+		m := s.byMchID[p.MchID]
+		if m == nil || p.Status == PaymentPaid || p.Status == PaymentFailed {
+			continue
+		}
+		if _, err := s.ask(ctx, m, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}

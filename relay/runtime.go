@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"time"
+)
+
+// RuntimeOptions are what a Runtime is made of. Store, Now, Rand and Logger
+// are needed.
+type RuntimeOptions struct {
+	Store   Store
+	Now     func() time.Time
+	Rand    io.Reader
+	Logger  *slog.Logger
+	Observe Observer
+	// Sender makes the attempts of deliveries; nil takes the guarded
+	// outgoing client.
+	Sender Sender
+}
+
+// Observer is told what happens, for metrics. Every callback may be nil and
+// must be quick.
+type Observer struct {
+	// Notification is called for each notification with its outcome: one of
+	// settled, repeated, case, ignored, unavailable, or the reason for which
+	// it was refused.
+	Notification func(outcome string, took time.Duration)
+	// Order is called for each order made.
+	Order func()
+	// Upstream is called for each call to WeChat with the call's name and
+	// outcome.
+	Upstream func(op, outcome string)
+	// Dispatch observes deliveries.
+	Dispatch DispatchObserver
+}
+
+// Runtime outlives configurations: it holds the store, the dispatcher of
+// deliveries, the watch on expiring orders, and what is kept in memory about
+// browsers and clients. One Runtime belongs to one open store.
+//
+// Start begins its goroutines and Stop ends them and waits; both may be
+// called once each, Stop also without Start.
+type Runtime struct {
+	store      Store
+	clock      func() time.Time
+	log        atomic.Pointer[slog.Logger]
+	observe    Observer
+	random     random
+	dispatcher *Dispatcher
+	current    atomic.Pointer[Service]
+	limits     rateLimits
+	watchers   watchers
+	flows      flows
+	prepaying  keyedLocks
+	expiry     *expiry
+}
+
+// NewRuntime makes a Runtime on an open store. It starts nothing.
+func NewRuntime(o RuntimeOptions) (*Runtime, error) {
+	if o.Store == nil || o.Now == nil || o.Rand == nil || o.Logger == nil {
+		return nil, errors.New("making runtime: store, clock, randomness and logger are needed")
+	}
+	rt := &Runtime{store: o.Store, clock: o.Now, observe: o.Observe, random: random{o.Rand}}
+	rt.log.Store(o.Logger)
+	rt.dispatcher = NewDispatcher(DispatcherOptions{
+		Store:    o.Store,
+		Settings: rt.deliverySettings,
+		Sender:   o.Sender,
+		Logger:   o.Logger,
+		Now:      o.Now,
+		Observe:  o.Observe.Dispatch,
+	})
+	rt.expiry = newExpiry(rt)
+	return rt, nil
+}
+
+// Use makes s the configuration that decides about deliveries and expiry
+// from now on.
+func (rt *Runtime) Use(s *Service) {
+	rt.current.Store(s)
+	if s != nil {
+		rt.log.Store(s.log)
+	}
+	rt.dispatcher.SettingsChanged()
+}
+
+// Start begins to deliver and to close expired orders.
+func (rt *Runtime) Start() {
+	rt.dispatcher.Start()
+	rt.expiry.start()
+}
+
+// Stop ends the Runtime's goroutines and waits for them, for attempts under
+// way until ctx ends.
+func (rt *Runtime) Stop(ctx context.Context) error {
+	rt.expiry.stop()
+	return rt.dispatcher.Stop(ctx)
+}
+
+// Health reports what keeps the relay from working, in words that may be
+// shown; nil when all is well.
+func (rt *Runtime) Health(ctx context.Context) error {
+	if h, ok := rt.store.(HealthChecker); ok {
+		return h.Health(ctx)
+	}
+	return nil
+}
+
+func (rt *Runtime) now() time.Time { return rt.clock().UTC() }
+
+// deliverySettings tells the dispatcher how a client is told now.
+func (rt *Runtime) deliverySettings(clientID string) (DeliverySettings, bool) {
+	s := rt.current.Load()
+	if s == nil {
+		return DeliverySettings{}, false
+	}
+	c := s.clients[clientID]
+	if c == nil {
+		return DeliverySettings{}, false
+	}
+	return DeliverySettings{
+		NotifySecrets: c.NotifySecrets,
+		AllowNetworks: append(s.cfg.AllowNetworks[:len(s.cfg.AllowNetworks):len(s.cfg.AllowNetworks)], c.AllowNetworks...),
+	}, true
+}

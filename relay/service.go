@@ -1,0 +1,146 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+)
+
+// Service is one configuration at work. It never changes after NewService
+// and is safe for concurrent use; its requests may outlive the moment at
+// which a newer Service takes over.
+type Service struct {
+	cfg       *Config
+	rt        *Runtime
+	log       *slog.Logger
+	host      string // of PublicURL, as signatures spell it
+	clients   map[string]*Client
+	nobody    *Client // stands in for unknown clients
+	accounts  map[string]*Account
+	merchants map[string]*merchant // by name
+	byMchID   map[string]*merchant
+	logins    map[string]loginClient // by account name
+}
+
+// merchant is a configured merchant number with its connection to WeChat.
+type merchant struct {
+	*Merchant
+	gateway Gateway
+	parser  notificationParser
+}
+
+// notificationParser verifies and decrypts what WeChat posts to the
+// merchant's address.
+type notificationParser interface {
+	ParseNotification(ctx context.Context, n RawNotification) (Notification, error)
+}
+
+// loginClient trades a browser's code for who the buyer is.
+type loginClient interface {
+	AuthorizeURL(redirectURI, scope, state string) string
+	Exchange(ctx context.Context, code string) (loginResult, error)
+}
+
+// loginResult is what WeChat says of a buyer.
+type loginResult struct {
+	openID   string
+	snapshot bool // a throw-away user of the limited "snapshot" view
+}
+
+// NewService puts a configuration to work on a Runtime. It opens no
+// connection. It takes effect for deliveries and expiry when given to
+// [Runtime.Use].
+func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Service{
+		cfg:       cfg,
+		rt:        rt,
+		log:       logger,
+		host:      hostOf(cfg.PublicURL),
+		clients:   make(map[string]*Client, len(cfg.Clients)),
+		accounts:  make(map[string]*Account, len(cfg.Accounts)),
+		merchants: make(map[string]*merchant, len(cfg.Merchants)),
+		byMchID:   make(map[string]*merchant, len(cfg.Merchants)),
+		logins:    make(map[string]loginClient, len(cfg.Accounts)),
+	}
+	if err := s.standIn(); err != nil {
+		return nil, err
+	}
+	for _, c := range cfg.Clients {
+		s.clients[c.ID] = c
+	}
+	for _, a := range cfg.Accounts {
+		s.accounts[a.Name] = a
+		s.logins[a.Name] = newLoginClient(a, cfg.Platform)
+	}
+	for _, m := range cfg.Merchants {
+		g, err := newGatewayV3(m, cfg.Platform, rt)
+		if err != nil {
+			return nil, fmt.Errorf("merchant %s: %w", m.Name, err)
+		}
+		s.merchants[m.Name] = &merchant{Merchant: m, gateway: g, parser: g}
+		s.byMchID[m.MchID] = s.merchants[m.Name]
+	}
+	return s, nil
+}
+
+// standIn makes the client against which signatures of unknown clients are
+// checked, so that they cost the same and never fit.
+func (s *Service) standIn() error {
+	secret, err := s.rt.random.state()
+	if err != nil {
+		return fmt.Errorf("reading randomness: %w", err)
+	}
+	s.nobody = &Client{Secrets: []Secret{NewSecret(secret)}}
+	return nil
+}
+
+// PublicURL is the address prefix at which the relay is reached, without a
+// trailing slash.
+func (s *Service) PublicURL() string { return s.cfg.PublicURL.String() }
+
+// Sandbox reports whether the platform plays WeChat.
+func (s *Service) Sandbox() bool { return s.cfg.Platform.Sandbox }
+
+// merchantOf is the merchant that collects for a client.
+func (s *Service) merchantOf(c *Client) (*merchant, error) {
+	m := s.merchants[c.Merchant]
+	if m == nil {
+		return nil, refuse(KindUnavailable, "", "this client's merchant is not configured")
+	}
+	return m, nil
+}
+
+// accountOf is the account of a kind that pays for the client at the
+// merchant: the client's own, or the merchant's first of that kind.
+func (s *Service) accountOf(c *Client, m *merchant, kind AccountKind) (*Account, error) {
+	names := m.Accounts
+	if a := s.accounts[c.Account]; a != nil && a.Kind == kind {
+		if !slices.Contains(m.Accounts, a.Name) {
+			return nil, refusef(KindNoAuth, "account", "account %s is not bound to merchant %s", a.Name, m.Name)
+		}
+		names = []string{a.Name}
+	}
+	for _, name := range names {
+		if a := s.accounts[name]; a != nil && a.Kind == kind {
+			return a, nil
+		}
+	}
+	return nil, refusef(KindNoAuth, "account", "merchant %s has no account of kind %s", m.Name, kind)
+}
+
+// outcome turns what a store said into what a caller may read.
+func outcome(err error) error {
+	var known *Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if errors.Is(err, ErrUnavailable) {
+		return &Error{Kind: KindUnavailable, Message: "cannot take this now; try again", Err: err}
+	}
+	return err
+}
