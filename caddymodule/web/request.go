@@ -83,6 +83,12 @@ func (x *exchange) readBody(within time.Duration) ([]byte, error) {
 	if x.r.ContentLength > maxBody {
 		return nil, x.tooLarge()
 	}
+	if len(x.r.TransferEncoding) > 0 {
+		// net/http does not tell whether a length came beside the chunks, by
+		// which a proxy in front may have cut the stream of requests in other
+		// places (threats C18).
+		x.hangUp()
+	}
 	// A server may leave slow senders all the time in the world, so the
 	// connection gets a deadline for as long as the body is read (threats
 	// A12). Connections without deadlines exist in tests alone.
