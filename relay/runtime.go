@@ -110,6 +110,9 @@ func (rt *Runtime) Health(ctx context.Context) error {
 	return nil
 }
 
+// Deliveries is the state of the deliveries at this moment, for metrics.
+func (rt *Runtime) Deliveries() DispatcherStats { return rt.dispatcher.Stats() }
+
 func (rt *Runtime) now() time.Time { return rt.clock().UTC() }
 
 // deliverySettings tells the dispatcher how a client is told now.
