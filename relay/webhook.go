@@ -197,8 +197,12 @@ func judgeGetBody(res *safehttp.Result, err error) webhookVerdict {
 // webhookSuccess reports whether a body is success in any case, apart from
 // blanks around it and the byte order mark that some editors put before it.
 func webhookSuccess(body []byte) bool {
-	body = bytes.TrimPrefix(bytes.Trim(body, " \t\r\n"), []byte("\xef\xbb\xbf"))
-	return strings.EqualFold(string(bytes.Trim(body, " \t\r\n")), "success")
+	const blanks, want = " \t\r\n", "success"
+	word := bytes.TrimPrefix(bytes.Trim(body, blanks), []byte("\xef\xbb\xbf"))
+	word = bytes.Trim(word, blanks)
+	// Folding knows letters outside ASCII, such as the long s; the length
+	// shuts them out.
+	return len(word) == len(want) && strings.EqualFold(string(word), want)
 }
 
 // parseRetryAfter reads the header of that name, seconds or a date (RFC 9110
