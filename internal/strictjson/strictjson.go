@@ -36,15 +36,16 @@ type Options struct {
 	AllowUnknown bool
 }
 
-// Decode reads the one JSON value in data into the value that v points to.
-// On error, which is always an [*Error] when the document is at fault, the
-// target is left zero.
+// Decode reads the one JSON value in data into the value that v points to,
+// whose former content is lost. On error, which is always an [*Error] when the
+// document is at fault, the target is left zero.
 func Decode(data []byte, v any, o Options) error {
 	target := reflect.ValueOf(v)
 	if target.Kind() != reflect.Pointer || target.IsNil() {
 		return fmt.Errorf("strictjson: target %T is not a pointer", v)
 	}
 	target = target.Elem()
+	target.SetZero()
 	p, err := planOf(target.Type())
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func TestDecodeAccepts(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			var got, want sample
+			got, want := sample{OrderNo: "left over", Next: &sample{}}, sample{}
 			if err := Decode([]byte(tt.in), &got, Options{}); err != nil {
 				t.Fatalf("Decode(%s) = %v", tt.in, err)
 			}
@@ -255,8 +255,8 @@ func TestDecodeUnsupportedTargets(t *testing.T) {
 			N int `json:"n,string"`
 		}),
 		"repeated name": new(struct {
-			A int `json:"n"`
-			B int `json:"n"`
+			A int `json:"B"`
+			B int
 		}),
 	}
 	for name, target := range tests {

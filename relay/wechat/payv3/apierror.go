@@ -6,10 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/wxrelay/wxrelay/internal/strictjson"
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 // APIError is WeChat's refusal of a call.
@@ -75,7 +74,7 @@ func newAPIError(op string, status int, h http.Header, body []byte) *APIError {
 	e := &APIError{
 		Op:         op,
 		HTTPStatus: status,
-		RequestID:  cut(h.Get("Request-ID"), 128),
+		RequestID:  transport.LogText(h.Get("Request-ID"), 128),
 		retryAfter: parseRetryAfter(h.Get("Retry-After")),
 	}
 	var reply errorReply
@@ -85,10 +84,10 @@ func newAPIError(op string, status int, h http.Header, body []byte) *APIError {
 	if consistsOf(reply.Code, 64, isCode) {
 		e.Code = reply.Code
 	}
-	e.Message = cut(reply.Message, 256)
+	e.Message = transport.LogText(reply.Message, 256)
 	var detail errorDetail
 	if len(reply.Detail) > 0 && strictjson.Decode(reply.Detail, &detail, strictjson.Options{AllowUnknown: true}) == nil {
-		e.Field = cut(detail.Field, 128)
+		e.Field = transport.LogText(detail.Field, 128)
 	}
 	return e
 }
@@ -117,21 +116,4 @@ func parseRetryAfter(s string) time.Duration {
 		return 0
 	}
 	return min(time.Duration(seconds)*time.Second, time.Minute)
-}
-
-// cut makes a peer's text fit for a log: printable, at most n bytes.
-func cut(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s)
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

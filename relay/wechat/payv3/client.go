@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/wxrelay/wxrelay/internal/strictjson"
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 // WeChat's hosts (doc 4012075113): the nearest access point, and another city.
@@ -24,7 +25,7 @@ const (
 )
 
 // DefaultAttemptTimeout is how long one try of a call may take.
-const DefaultAttemptTimeout = 5 * time.Second
+const DefaultAttemptTimeout = transport.DefaultAttemptTimeout
 
 // ClientOptions are what NewClient needs.
 type ClientOptions struct {
@@ -103,7 +104,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		serial:         strings.ToUpper(o.CertificateSerial),
 		privateKey:     o.PrivateKey,
 		keys:           o.Keys,
-		http:           boundedHTTP(o.HTTP),
+		http:           transport.NewClient(o.HTTP),
 		attemptTimeout: o.AttemptTimeout,
 		userAgent:      o.UserAgent,
 		now:            o.Now,

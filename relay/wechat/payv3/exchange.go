@@ -8,18 +8,15 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
-const (
-	// maxAnswer bounds an answer. The longest is a list of certificates, about
-	// 10 KiB.
-	maxAnswer = 256 << 10
-	// maxAnswerHeader bounds an answer's headers.
-	maxAnswerHeader = 64 << 10
-)
+// maxAnswer bounds an answer, in bytes. The longest is a list of certificates,
+// about 10 KiB.
+const maxAnswer = 256 << 10
 
 // call is one request to WeChat, repeated byte for byte when it must be.
 type call struct {
@@ -30,28 +27,6 @@ type call struct {
 	serial string // key that WeChat shall sign with; empty for the ring's choice
 	// verify replaces the ring's check of a success answer.
 	verify func(h http.Header, body []byte) error
-}
-
-// boundedHTTP returns a copy of the client, or of a default one, that follows
-// no redirect and keeps no cookie: both would leave the host that the call
-// was meant for.
-func boundedHTTP(given *http.Client) *http.Client {
-	h := http.Client{}
-	if given != nil {
-		h = *given
-	} else {
-		h.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConnsPerHost:    64,
-			IdleConnTimeout:        90 * time.Second,
-			TLSHandshakeTimeout:    DefaultAttemptTimeout,
-			MaxResponseHeaderBytes: maxAnswerHeader,
-		}
-	}
-	h.Jar = nil
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
 }
 
 // do makes a call, repeating it at either host where that may help, and
@@ -71,7 +46,7 @@ func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 		if e, ok := errors.AsType[*VerifyError](err); ok {
 			probed = probed || e.Reason == ReasonProbe
 		}
-		if !next.again || ctx.Err() != nil || !pause(ctx, c.jitter(next.wait)) {
+		if !next.again || ctx.Err() != nil || !transport.Pause(ctx, c.jitter(next.wait)) {
 			if _, ok := errors.AsType[*APIError](err); ok {
 				return nil, err // names the call itself
 			}
@@ -148,15 +123,14 @@ func (c *Client) request(ctx context.Context, cl call, base string) (*http.Reque
 func (c *Client) exchange(ctx context.Context, cl call, req *http.Request) (status int, body []byte, err error) {
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, nil, &transportError{err: withoutURL(err)}
+		return 0, nil, &transportError{err: transport.WithoutURL(err)}
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return 0, nil, &transportError{err: fmt.Errorf("reading answer: %w", err)}
-	}
-	if len(body) > maxAnswer {
-		return resp.StatusCode, nil, fmt.Errorf("answer is longer than %d bytes", maxAnswer)
+	body, err = transport.ReadAll(resp.Body, maxAnswer)
+	if _, ok := errors.AsType[*transport.TooLongError](err); ok {
+		return resp.StatusCode, nil, err
+	} else if err != nil {
+		return 0, nil, &transportError{err: err}
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNoContent {
 		return resp.StatusCode, nil, newAPIError(cl.op, resp.StatusCode, resp.Header, body)
@@ -177,15 +151,6 @@ func (c *Client) believe(ctx context.Context, cl call, h http.Header, body []byt
 	}
 	if e, ok := errors.AsType[*VerifyError](err); ok && c.hooks.AnswerRefused != nil {
 		c.hooks.AnswerRefused(cl.op, e.Reason)
-	}
-	return err
-}
-
-// withoutURL unwraps the error of an HTTP client, whose text has the address
-// with its query.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
 	}
 	return err
 }

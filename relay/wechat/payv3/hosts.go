@@ -3,9 +3,10 @@ package payv3
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"sync"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 // hosts are WeChat's addresses and the memory of which one failed.
@@ -29,23 +30,11 @@ func newHosts(base, backup string) (*hosts, error) {
 	}
 	var problems []error
 	for _, u := range h.urls {
-		if err := checkBaseURL(u); err != nil {
+		if err := transport.CheckBaseURL(u); err != nil {
 			problems = append(problems, fmt.Errorf("WeChat address: %w", err))
 		}
 	}
 	return h, errors.Join(problems...)
-}
-
-// checkBaseURL says what an address needs so that a target can be appended.
-func checkBaseURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("not an absolute http or https address")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || s[len(s)-1] == '/' || s[len(s)-1] == '?' || s[len(s)-1] == '#' {
-		return errors.New("has user info, a query, a fragment or a final slash")
-	}
-	return nil
 }
 
 // first returns the index of the address that a call begins with.

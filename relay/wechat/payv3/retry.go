@@ -1,7 +1,6 @@
 package payv3
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -63,19 +62,3 @@ type transportError struct{ err error }
 
 func (e *transportError) Error() string { return e.err.Error() }
 func (e *transportError) Unwrap() error { return e.err }
-
-// pause waits for d. It reports false when the context ends before that,
-// and at once when it is sure to.
-func pause(ctx context.Context, d time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
-		return false
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

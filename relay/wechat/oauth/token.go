@@ -1,0 +1,98 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"time"
+)
+
+// Token is what a code was worth: who the user is to this account, and the
+// right to ask for more. It prints, logs and marshals as REDACTED.
+type Token struct {
+	AccessToken  string
+	RefreshToken string
+	OpenID       string
+	UnionID      string // empty unless the account belongs to an Open Platform account
+	Scope        string
+	ExpiresIn    time.Duration // of AccessToken
+	// SnapshotUser says that WeChat made the user up, for a page that it shows
+	// without consent. Nothing may be bound to such an openid, least of all a
+	// payment.
+	SnapshotUser bool
+}
+
+const redacted = "REDACTED"
+
+// Format redacts under every verb.
+func (Token) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, redacted) }
+
+// MarshalText redacts.
+func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue redacts.
+func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// tokenReply is the answer to /sns/oauth2/access_token.
+type tokenReply struct {
+	ErrCode      int    `json:"errcode"`
+	ErrMsg       string `json:"errmsg"`
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token"`
+	OpenID       string `json:"openid"`
+	Scope        string `json:"scope"`
+	UnionID      string `json:"unionid"`
+	SnapshotUser int    `json:"is_snapshotuser"` // 1 or absent
+}
+
+func (r *tokenReply) failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
+
+// Exchange turns the code that a browser brought into a token. A code works
+// once and for five minutes. An *Error whose [Error.CodeSpent] is true means
+// that the authorisation must begin again.
+func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
+	const op = "exchange code"
+	if !isCode(code) {
+		return nil, fmt.Errorf("%s: %w", op, errCode)
+	}
+	var reply tokenReply
+	err := c.get(ctx, op, "/sns/oauth2/access_token", func() url.Values {
+		return url.Values{
+			"appid": {c.appID}, "secret": {string(c.secret())}, "code": {code}, "grant_type": {"authorization_code"},
+		}
+	}, &reply)
+	if err != nil {
+		return nil, err
+	}
+	if reply.AccessToken == "" || reply.OpenID == "" {
+		return nil, errors.New(op + ": answer has no access_token or openid")
+	}
+	return &Token{
+		AccessToken:  reply.AccessToken,
+		RefreshToken: reply.RefreshToken,
+		OpenID:       reply.OpenID,
+		UnionID:      reply.UnionID,
+		Scope:        reply.Scope,
+		ExpiresIn:    time.Duration(reply.ExpiresIn) * time.Second,
+		SnapshotUser: reply.SnapshotUser != 0,
+	}, nil
+}
+
+var errCode = errors.New("code is not 1 to 512 visible characters")
+
+// isCode keeps what cannot be a code of WeChat from being sent to it.
+func isCode(s string) bool {
+	if s == "" || len(s) > 512 {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
