@@ -183,9 +183,9 @@ func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
 	view := &checkoutView{
 		layoutView: layoutView{
 			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, Paying: payingStates, State: v.State,
-			Test: v.Test, SandboxURL: webAddress(v.SandboxURL), RequestID: v.RequestID,
+			Test: v.Test, SandboxURL: webAddress(v.SandboxURL), RequestID: plain(v.RequestID, maxName),
 		},
-		Shop: v.Shop, Description: v.Description, OrderNo: v.OrderNo,
+		Shop: plain(v.Shop, maxName), Description: plain(v.Description, maxDescription), OrderNo: plain(v.OrderNo, maxName),
 		Amount: fenGrouped(v.AmountFen), AmountPlain: fenDecimal(v.AmountFen),
 		CanInvoke: v.JSAPI != nil, H5URL: webAddress(v.H5URL),
 		PageURL: webAddress(v.PageURL), ReturnURL: webAddress(v.ReturnURL),

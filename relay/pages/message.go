@@ -59,9 +59,9 @@ func (p *Pages) WriteMessage(w http.ResponseWriter, r *http.Request, status int,
 	return p.write(w, r, status, "message.html", lang, messageView{
 		layoutView: layoutView{
 			Lang: lang.tag(), Words: words, Heading: said.Title, Lead: said.Lead, State: State(m.Kind),
-			Test: m.Test, SandboxURL: webAddress(m.SandboxURL), RequestID: m.RequestID,
+			Test: m.Test, SandboxURL: webAddress(m.SandboxURL), RequestID: plain(m.RequestID, maxName),
 		},
-		Detail:  m.Detail,
+		Detail:  plain(m.Detail, maxDetail),
 		BackURL: webAddress(m.BackURL),
 		Retry:   m.Kind == MessageUnavailable || m.Kind == MessageTooMany,
 	})
