@@ -84,9 +84,11 @@ type Checkout struct {
 	Needs   Surroundings // with StateWrongPlace
 	PageURL string       // with StateWrongPlace: the page's own address, to be copied
 
-	// ReturnURL is the shop's page, complete and signed. The page goes there
-	// by itself a few seconds after payment; in states without payment it is
-	// offered as a link.
+	// ReturnURL is the shop's page, complete and signed. After payment the page
+	// goes there by itself within seconds; an order that is over otherwise
+	// offers it as a link. While an order can still be paid it is left out of
+	// the page, so that no address saying "paid" is handed out early; the
+	// status answer brings it.
 	ReturnURL string
 
 	// Test shows the sandbox banner; SandboxURL, if set, is linked from it.
@@ -187,19 +189,35 @@ func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
 		},
 		Shop: plain(v.Shop, maxName), Description: plain(v.Description, maxDescription), OrderNo: plain(v.OrderNo, maxName),
 		Amount: fenGrouped(v.AmountFen), AmountPlain: fenDecimal(v.AmountFen),
-		CanInvoke: v.JSAPI != nil, H5URL: webAddress(v.H5URL),
-		PageURL: webAddress(v.PageURL), ReturnURL: webAddress(v.ReturnURL),
 	}
+	view.setWays(v)
 	if err := view.setQR(v); err != nil {
 		return nil, err
 	}
 	view.setTimes(v)
-	view.Config = scriptConfig{State: v.State, ReturnURL: view.ReturnURL, JSAPI: v.JSAPI, RemainingMS: view.Config.RemainingMS}
+	return view, nil
+}
+
+// setWays gives the page the ways on that its state has, and no others.
+func (view *checkoutView) setWays(v Checkout) {
+	view.Config.State = v.State
+	if v.State == StateWaitingJSAPI || v.State == StateCancelled {
+		view.Config.JSAPI = v.JSAPI
+		view.CanInvoke = v.JSAPI != nil
+	}
+	if v.State == StateWaitingH5 || v.State == StateCancelled {
+		view.H5URL = webAddress(v.H5URL)
+	}
+	if v.State == StateWrongPlace {
+		view.PageURL = webAddress(v.PageURL)
+	}
 	if v.State.watched() {
 		view.Config.StatusURL = v.StatusURL
 		view.Live = v.StatusURL != ""
+		return
 	}
-	return view, nil
+	view.ReturnURL = webAddress(v.ReturnURL)
+	view.Config.ReturnURL = view.ReturnURL
 }
 
 func (v *Checkout) check() error {
