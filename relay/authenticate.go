@@ -38,14 +38,21 @@ func (s *Service) Authenticate(req SignedRequest) (*Caller, error) {
 }
 
 func signatureMatches(c *Client, a *authorization, text []byte) bool {
-	signature, err := base64.StdEncoding.Strict().DecodeString(a.signature)
-	if err != nil {
-		signature = nil
-	}
+	signature := decodeExact(base64.StdEncoding, a.signature)
 	if a.scheme == schemeEd25519 {
 		return len(signature) > 0 && ed25519Matches(c.PublicKeys, text, signature)
 	}
 	return macMatches(c.Secrets, text, signature)
+}
+
+// decodeExact decodes the one spelling that the encoding itself would write,
+// and nothing else: the package skips line ends and ignores spare bits.
+func decodeExact(e *base64.Encoding, text string) []byte {
+	b, err := e.DecodeString(text)
+	if err != nil || e.EncodeToString(b) != text {
+		return nil
+	}
+	return b
 }
 
 // CheckNonce refuses a write whose nonce was used before, without using it

@@ -61,7 +61,7 @@ func (s *Service) LoginCallback(ctx context.Context, in LoginCallback) (string, 
 	if err != nil {
 		return "", err
 	}
-	fl.openID = who.openID
+	fl.openID = who.OpenID
 	if !s.rt.flows.put(fl, s.rt.now()) {
 		return "", refuse(KindUnavailable, "", "too many buyers at once; try again in a minute")
 	}
@@ -77,9 +77,9 @@ func (s *Service) exchange(ctx context.Context, appID, code string) (loginResult
 		switch {
 		case err != nil:
 			return who, &Error{Kind: KindUpstream, Message: "WeChat did not confirm the login; open the payment page again", Err: err}
-		case who.snapshot:
+		case who.Snapshot:
 			return who, refuse(KindNoAuth, "", `WeChat shows this page in a limited view; tap "use full service" (使用完整服务) and try again`)
-		case strings.TrimSpace(who.openID) == "":
+		case strings.TrimSpace(who.OpenID) == "":
 			return who, refuse(KindUpstream, "", "WeChat sent no openid; open the payment page again")
 		}
 		return who, nil

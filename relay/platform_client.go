@@ -1,9 +1,12 @@
 package relay
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/oauth"
 )
 
 // userAgent names us to WeChat, which may refuse requests without one.
@@ -30,4 +33,28 @@ func platformHTTP() *http.Client {
 	}
 }
 
-func newLoginClient(*Account, Platform) loginClient { return nil }
+// oauthLogin is the login of an official account.
+type oauthLogin struct{ client *oauth.Client }
+
+func newLoginClient(a *Account, p Platform) (loginClient, error) {
+	c, err := oauth.NewClient(oauth.Options{
+		AppID:   a.AppID,
+		Secret:  a.Secret.Reveal,
+		OpenURL: p.Open,
+		BaseURL: p.BaseAPI,
+		HTTP:    platformHTTP(),
+	})
+	return oauthLogin{c}, err
+}
+
+func (l oauthLogin) AuthorizeURL(redirectURI, scope, state string) string {
+	return l.client.AuthorizeURL(redirectURI, scope, state)
+}
+
+func (l oauthLogin) Exchange(ctx context.Context, code string) (loginResult, error) {
+	t, err := l.client.Exchange(ctx, code)
+	if err != nil {
+		return loginResult{}, err
+	}
+	return loginResult{OpenID: t.OpenID, Snapshot: t.SnapshotUser}, nil
+}

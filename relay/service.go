@@ -45,8 +45,8 @@ type loginClient interface {
 
 // loginResult is what WeChat says of a buyer.
 type loginResult struct {
-	openID   string
-	snapshot bool // a throw-away user of the limited "snapshot" view
+	OpenID   string
+	Snapshot bool // a throw-away user of the limited "snapshot" view
 }
 
 // NewService puts a configuration to work on a Runtime. It opens no
@@ -75,7 +75,11 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	for _, a := range cfg.Accounts {
 		s.accounts[a.Name] = a
-		s.logins[a.Name] = newLoginClient(a, cfg.Platform)
+		login, err := newLoginClient(a, cfg.Platform)
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		s.logins[a.Name] = login
 	}
 	for _, m := range cfg.Merchants {
 		g, err := newGatewayV3(m, cfg.Platform, rt)

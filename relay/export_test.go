@@ -1,0 +1,58 @@
+package relay
+
+import (
+	"context"
+	"time"
+)
+
+// What the tests of package relay_test see of the inside: they live outside
+// because a store in memory imports this package.
+
+type (
+	LoginResult = loginResult
+	WeChat      interface {
+		Gateway
+		notificationParser
+		loginClient
+	}
+)
+
+// PlayWeChat puts the test in WeChat's place.
+func (s *Service) PlayWeChat(w WeChat) {
+	for _, m := range s.merchants {
+		m.gateway, m.parser = w, w
+	}
+	for name := range s.logins {
+		s.logins[name] = w
+	}
+}
+
+// Payable makes or finds a payment.
+func (s *Service) Payable(ctx context.Context, c *Client, key OrderKey, trade TradeType, openID string) (Payment, bool, error) {
+	w := wish{client: c, order: key, trade: trade, openID: openID}
+	if err := s.checkWish(&w); err != nil {
+		return Payment{}, false, err
+	}
+	return s.payable(ctx, w)
+}
+
+// CallerFor is a client whose signature was verified.
+func CallerFor(c *Client, nonce string) *Caller { return &Caller{Client: c, nonce: nonce} }
+
+// ClientByID finds a configured client.
+func (s *Service) ClientByID(id string) *Client { return s.clients[id] }
+
+// SweepExpired runs one round of the expiry worker.
+func (rt *Runtime) SweepExpired(ctx context.Context) { rt.expiry.sweep(ctx) }
+
+// Sendable is the description as WeChat gets it.
+func Sendable(s string) string { return sendable(s) }
+
+// ExpiryTick is the worker's rhythm.
+const ExpiryTick = time.Duration(expiryTick)
+
+// MaxFlows and FlowLife bound browser flows.
+const (
+	MaxFlows = maxFlows
+	FlowLife = time.Duration(flowLife)
+)
