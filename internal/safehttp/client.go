@@ -84,18 +84,26 @@ type Client struct {
 // used under another.
 type family struct {
 	options Options
+	bounds  bounds
 
 	mu      sync.Mutex // guards members and order
 	members map[string]*Client
 	order   []string // oldest first
 }
 
+// bounds are the timeouts; shorter in tests.
+type bounds struct{ total, dial, tls, answer time.Duration }
+
 // New returns a client with the options, which it copies.
 func New(o Options) *Client {
+	return newBounded(o, bounds{TotalTimeout, DialTimeout, TLSTimeout, AnswerTimeout})
+}
+
+func newBounded(o Options, b bounds) *Client {
 	if len(o.AllowPorts) == 0 {
 		o.AllowPorts = []uint16{80, 443}
 	}
-	f := &family{options: o, members: make(map[string]*Client)}
+	f := &family{options: o, bounds: b, members: make(map[string]*Client)}
 	return f.member(o.Allow)
 }
 
@@ -148,7 +156,7 @@ func (f *family) member(networks []netip.Prefix) *Client {
 
 func (c *Client) newTransport() *http.Transport {
 	dialer := &net.Dialer{
-		Timeout:        DialTimeout,
+		Timeout:        c.shared.bounds.dial,
 		KeepAlive:      30 * time.Second,
 		Resolver:       c.shared.options.Resolver,
 		ControlContext: c.checkDial,
@@ -157,8 +165,8 @@ func (c *Client) newTransport() *http.Transport {
 		Proxy:                  nil, // the environment must not lead requests astray
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: c.shared.options.RootCAs, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    TLSTimeout,
-		ResponseHeaderTimeout:  AnswerTimeout,
+		TLSHandshakeTimeout:    c.shared.bounds.tls,
+		ResponseHeaderTimeout:  c.shared.bounds.answer,
 		MaxResponseHeaderBytes: MaxHeader,
 		DisableCompression:     true, // nothing is unpacked, so nothing can explode
 		MaxIdleConns:           idleInAll,
@@ -207,7 +215,7 @@ func (c *Client) do(parent context.Context, req *http.Request) (Result, error) {
 	if err := c.checkURL(req.URL); err != nil {
 		return Result{}, &Error{Reason: ReasonAddress, Err: fmt.Errorf("%w: %w", errBlocked, err)}
 	}
-	ctx, cancel := context.WithTimeout(parent, TotalTimeout)
+	ctx, cancel := context.WithTimeout(parent, c.shared.bounds.total)
 	defer cancel()
 
 	out := req.Clone(ctx)
