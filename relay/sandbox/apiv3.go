@@ -1,0 +1,230 @@
+package sandbox
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// maxBody bounds what is read of any request.
+const maxBody = 64 << 10
+
+// apiCall is one APIv3 call that was admitted.
+type apiCall struct {
+	merchant    *merchant
+	target      string // path and query as sent
+	body        []byte
+	replySerial string // key that signs the answer
+}
+
+// apiReply is an answer before it is signed and sent.
+type apiReply struct {
+	status      int
+	body        []byte
+	number      int // for Request-ID
+	contentType string
+}
+
+// jsonReply makes an answer of v.
+func jsonReply(status int, v any) (apiReply, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return apiReply{}, fmt.Errorf("encoding the answer: %w", err)
+	}
+	return apiReply{status: status, body: body, contentType: "application/json; charset=utf-8"}, nil
+}
+
+// apiOperation plays one call; argument is the variable part of the path.
+type apiOperation struct {
+	name string // as fault filters spell it
+	play func(c *apiCall) (apiReply, error)
+}
+
+// serveV3 answers everything below /v3/.
+func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		s.sendRefusal(w, readRefusal(err))
+		return
+	}
+	operation, err := s.routeV3(r)
+	if err != nil {
+		s.sendRefusal(w, asAPIError(err))
+		return
+	}
+	call, err := s.admit(r, body)
+	if err != nil {
+		s.sendRefusal(w, asAPIError(err))
+		return
+	}
+	f := s.faults.take(apiFaults, operation.name)
+	if f != nil && s.faultBefore(w, r, f) {
+		return
+	}
+	reply, err := operation.play(call)
+	if err != nil {
+		refusal := asAPIError(err)
+		if refusal.code == "SYSTEM_ERROR" {
+			s.log.Error("sandbox: playing an API call", "operation", operation.name, "error", err)
+		}
+		reply = refusal.reply()
+	}
+	s.sendReply(w, r, call, reply, f)
+}
+
+// readRefusal says why a body could not be read.
+func readRefusal(err error) *apiError {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return refuse(http.StatusRequestEntityTooLarge, "PARAM_ERROR", "请求体过大", logBadParameter)
+	}
+	return refuse(http.StatusBadRequest, "PARAM_ERROR", "请求体不完整", logBadParameter)
+}
+
+// routeV3 finds the operation of a path.
+func (s *Sandbox) routeV3(r *http.Request) (*apiOperation, error) {
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v3/"), "/")
+	operation, method := s.operationOf(parts)
+	switch {
+	case operation == nil:
+		return nil, refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", "the sandbox does not play this address", logNoError)
+	case r.Method != method:
+		return nil, refuse(http.StatusMethodNotAllowed, "PARAM_ERROR", "HTTP方法不正确", logBadParameter)
+	}
+	return operation, nil
+}
+
+// operationOf maps the parts of a path behind /v3/ to an operation and its
+// method.
+func (s *Sandbox) operationOf(parts []string) (*apiOperation, string) {
+	if len(parts) == 1 && parts[0] == "certificates" {
+		return &apiOperation{"certificates", s.certificates}, http.MethodGet
+	}
+	if len(parts) < 3 || parts[0] != "pay" || parts[1] != "transactions" {
+		return nil, ""
+	}
+	switch rest := parts[2:]; {
+	case len(rest) == 1 && rest[0] == "jsapi":
+		return &apiOperation{"prepay", func(c *apiCall) (apiReply, error) { return s.prepay(c, tradeJSAPI) }}, http.MethodPost
+	case len(rest) == 1 && rest[0] == "native":
+		return &apiOperation{"prepay", func(c *apiCall) (apiReply, error) { return s.prepay(c, tradeNative) }}, http.MethodPost
+	case len(rest) == 2 && rest[0] == "id":
+		return &apiOperation{"query", func(c *apiCall) (apiReply, error) { return s.queryByID(c, rest[1]) }}, http.MethodGet
+	case len(rest) == 2 && rest[0] == "out-trade-no":
+		return &apiOperation{"query", func(c *apiCall) (apiReply, error) { return s.queryByNumber(c, rest[1]) }}, http.MethodGet
+	case len(rest) == 3 && rest[0] == "out-trade-no" && rest[2] == "close":
+		return &apiOperation{"close", func(c *apiCall) (apiReply, error) { return s.closeOrder(c, rest[1]) }}, http.MethodPost
+	}
+	return nil, ""
+}
+
+// admit checks headers and signature of a call (v3.md 2 and 3).
+func (s *Sandbox) admit(r *http.Request, body []byte) (*apiCall, error) {
+	target := r.RequestURI
+	if !strings.HasPrefix(target, "/") { // absolute form, or a test without a line
+		target = r.URL.RequestURI()
+	}
+	m, err := s.authenticate(r, target, body)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHeaders(r, body); err != nil {
+		return nil, err
+	}
+	serial, err := s.platform.replySerial(m, r.Header.Values("Wechatpay-Serial"))
+	if err != nil {
+		return nil, err
+	}
+	return &apiCall{merchant: m, target: target, body: body, replySerial: serial}, nil
+}
+
+// checkHeaders checks the headers that every call needs (v3.md 2).
+func checkHeaders(r *http.Request, body []byte) error {
+	fault := func(name, value, issue string) error {
+		return &parameterError{field: name, value: value, issue: issue, location: "header"}
+	}
+	if !acceptsJSON(r.Header.Values("Accept")) {
+		return fault("Accept", r.Header.Get("Accept"), "Http头Accept须包含application/json")
+	}
+	if r.UserAgent() == "" {
+		return fault("User-Agent", "", "Http头缺少User-Agent")
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" || len(r.Header.Values("Content-Type")) > 1 {
+		return fault("Content-Type", r.Header.Get("Content-Type"), "Http头Content-Type须为application/json")
+	}
+	return nil
+}
+
+// acceptsJSON reports whether one of the header's ranges covers JSON.
+func acceptsJSON(values []string) bool {
+	for item := range strings.SplitSeq(strings.Join(values, ","), ",") {
+		kind, _, _ := strings.Cut(item, ";")
+		switch strings.ToLower(strings.TrimSpace(kind)) {
+		case "application/json", "application/*", "*/*":
+			return true
+		}
+	}
+	return false
+}
+
+// decodeBody decodes a body strictly and checks it against its rules.
+func (s *Sandbox) decodeBody(c *apiCall, rules *rule) (*jsonValue, error) {
+	tree, err := parseStrict(c.body)
+	if err != nil {
+		if wrong, ok := errors.AsType[*parameterError](err); ok {
+			return nil, wrong
+		}
+		return nil, &parameterError{field: "", issue: err.Error(), location: "body"}
+	}
+	if wrong := rules.validate(tree, ""); wrong != nil {
+		return nil, wrong
+	}
+	return tree, nil
+}
+
+// sendRefusal sends an unsigned refusal.
+func (s *Sandbox) sendRefusal(w http.ResponseWriter, e *apiError) { s.write(w, e.reply()) }
+
+// sendReply signs a success and sends it, unless a fault wants otherwise.
+func (s *Sandbox) sendReply(w http.ResponseWriter, r *http.Request, c *apiCall, reply apiReply, f *fault) {
+	if f != nil && s.faultAfter(w, r, f) {
+		return
+	}
+	if reply.status < 300 {
+		if err := s.signReply(w.Header(), c, reply.body, f); err != nil {
+			s.log.Error("sandbox: signing an answer", "error", err)
+			s.sendRefusal(w, asAPIError(err))
+			return
+		}
+	}
+	s.write(w, reply)
+}
+
+// write sends an answer with its Request-ID.
+func (s *Sandbox) write(w http.ResponseWriter, reply apiReply) {
+	h := w.Header()
+	if reply.contentType != "" {
+		h.Set("Content-Type", reply.contentType)
+	}
+	h.Set("Request-Id", fmt.Sprintf("%s-%d", strings.ToUpper(s.randomHex(16)), reply.number))
+	h.Set("X-Sandbox", "not WeChat")
+	w.WriteHeader(reply.status)
+	_, _ = w.Write(reply.body) // a client that left is not our error
+}
+
+// randomHex returns n random bytes in hex.
+func (s *Sandbox) randomHex(n int) string {
+	raw := make([]byte, n)
+	if _, err := io.ReadFull(s.rand, raw); err != nil {
+		panic("sandbox: no randomness: " + err.Error()) // crypto/rand never fails
+	}
+	return hex.EncodeToString(raw)
+}

@@ -1,0 +1,242 @@
+package sandbox
+
+import (
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
+)
+
+// CertificateStatus says whether a merchant's API certificate still counts.
+type CertificateStatus string
+
+// The states of a merchant certificate; each but the first is refused with a
+// text of its own (v3.md 3).
+const (
+	CertificateValid    CertificateStatus = ""
+	CertificateExpired  CertificateStatus = "expired"
+	CertificateRevoked  CertificateStatus = "revoked"
+	CertificateReplaced CertificateStatus = "replaced"
+)
+
+// MerchantCertificate is an API certificate of a merchant, reduced to what
+// verifying takes.
+type MerchantCertificate struct {
+	Serial    string // upper hex
+	PublicKey *rsa.PublicKey
+	Status    CertificateStatus
+}
+
+// Merchant is a merchant number that the sandbox knows beside the default
+// one.
+type Merchant struct {
+	MchID string // up to 32 digits
+
+	// APIv3Key has 32 bytes. Empty means that the merchant never set one:
+	// every call is refused and no notification is sent.
+	APIv3Key []byte
+
+	// Certificates are those of the merchant. None means that the merchant
+	// never applied for one.
+	Certificates []MerchantCertificate
+
+	// AppIDs are bound to the merchant number.
+	AppIDs []string
+
+	// PublicKeyOnly plays a merchant of the newer kind, who has no platform
+	// certificates: GET /v3/certificates fails (v3.md 5).
+	PublicKeyOnly bool
+}
+
+// Account is a WeChat account that the sandbox knows beside the default one.
+type Account struct {
+	AppID  string
+	Secret string
+
+	// RedirectHosts are the registered web authorisation domains. Empty
+	// allows every host.
+	RedirectHosts []string
+
+	// OpenIDs are accepted as payers beside those of the test users.
+	OpenIDs []string
+
+	// BaseOnly plays an account that may not ask for snsapi_userinfo.
+	BaseOnly bool
+}
+
+// user is a person who can pay and log in here.
+type user struct {
+	ID   string
+	Name string // nickname
+}
+
+// testUsers are the people of the sandbox; the first is the current one
+// until the phone page is told otherwise.
+var testUsers = []user{
+	{ID: "ming", Name: "小明"},
+	{ID: "hong", Name: "小红"},
+	{ID: "wang", Name: "老王"},
+	{ID: "ada", Name: "Ada"},
+}
+
+// userByID finds a test user.
+func userByID(id string) (user, bool) {
+	i := slices.IndexFunc(testUsers, func(u user) bool { return u.ID == id })
+	if i < 0 {
+		return user{}, false
+	}
+	return testUsers[i], true
+}
+
+// OpenID returns the openid of a test user ("ming", "hong", "wang", "ada")
+// under an app id. It has WeChat's form, 28 characters, and is the same in
+// every process.
+func OpenID(appID, userID string) string {
+	sum := sha256.Sum256([]byte("wxrelay sandbox openid\n" + appID + "\n" + userID))
+	return "o" + base64.RawURLEncoding.EncodeToString(sum[:])[:27]
+}
+
+// unionID returns the unionid of a test user.
+func unionID(userID string) string {
+	sum := sha256.Sum256([]byte("wxrelay sandbox unionid\n" + userID))
+	return "o6_" + base64.RawURLEncoding.EncodeToString(sum[:])[:25]
+}
+
+// directory holds the merchants and accounts; it never changes once made.
+type directory struct {
+	merchants map[string]*merchant
+	accounts  map[string]*Account
+}
+
+// merchant is a Merchant with its cipher.
+type merchant struct {
+	Merchant
+	cipher *payv3.Cipher // nil without an APIv3 key
+}
+
+var (
+	mchIDForm  = regexp.MustCompile(`^[0-9]{1,32}$`)
+	appIDForm  = regexp.MustCompile(`^wx[0-9A-Za-z]{1,30}$`)
+	serialForm = regexp.MustCompile(`^[0-9A-F]{1,40}$`)
+)
+
+// newDirectory checks the lists and adds the default merchant and account.
+// It reports every fault at once.
+func newDirectory(merchants []Merchant, accounts []Account) (*directory, error) {
+	d := &directory{merchants: map[string]*merchant{}, accounts: map[string]*Account{}}
+	var faults []error
+	for _, a := range append([]Account{{AppID: DefaultAppID, Secret: DefaultAppSecret}}, accounts...) {
+		faults = append(faults, d.addAccount(a))
+	}
+	defaultMerchant := Merchant{
+		MchID:    DefaultMchID,
+		APIv3Key: []byte(DefaultAPIv3Key),
+		Certificates: []MerchantCertificate{
+			{Serial: DefaultCertificateSerial, PublicKey: &merchantKey().PublicKey},
+		},
+		AppIDs: unclaimed(d.accounts, merchants),
+	}
+	for _, m := range append([]Merchant{defaultMerchant}, merchants...) {
+		faults = append(faults, d.addMerchant(m))
+	}
+	return d, errors.Join(faults...)
+}
+
+// unclaimed lists the app ids that no configured merchant names; they belong
+// to the default merchant.
+func unclaimed(accounts map[string]*Account, merchants []Merchant) []string {
+	ids := []string{DefaultAppID}
+	for id := range accounts {
+		claimed := slices.ContainsFunc(merchants, func(m Merchant) bool { return slices.Contains(m.AppIDs, id) })
+		if !claimed && id != DefaultAppID {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// addAccount checks and adds one account. An account with the default app id
+// replaces the default one.
+func (d *directory) addAccount(a Account) error {
+	if !appIDForm.MatchString(a.AppID) {
+		return fmt.Errorf("sandbox account %q: the app id must be wx and up to 30 letters and digits", a.AppID)
+	}
+	if _, twice := d.accounts[a.AppID]; twice && a.AppID != DefaultAppID {
+		return fmt.Errorf("sandbox account %q: listed twice", a.AppID)
+	}
+	if a.Secret == "" {
+		return fmt.Errorf("sandbox account %q: the secret is empty", a.AppID)
+	}
+	d.accounts[a.AppID] = &a
+	return nil
+}
+
+// addMerchant checks and adds one merchant. A merchant with the default
+// number replaces the default one.
+func (d *directory) addMerchant(m Merchant) error {
+	if !mchIDForm.MatchString(m.MchID) {
+		return fmt.Errorf("sandbox merchant %q: the number must be 1 to 32 digits", m.MchID)
+	}
+	if _, twice := d.merchants[m.MchID]; twice && m.MchID != DefaultMchID {
+		return fmt.Errorf("sandbox merchant %q: listed twice", m.MchID)
+	}
+	added := &merchant{Merchant: m}
+	if len(m.APIv3Key) > 0 {
+		cipher, err := payv3.NewCipher(m.APIv3Key)
+		if err != nil {
+			return fmt.Errorf("sandbox merchant %q: APIv3 key: %w", m.MchID, err)
+		}
+		added.cipher = cipher
+	}
+	for _, c := range m.Certificates {
+		if !serialForm.MatchString(c.Serial) || c.PublicKey == nil {
+			return fmt.Errorf("sandbox merchant %q: certificate %q: needs a serial of 1 to 40 upper hex digits and a public key", m.MchID, c.Serial)
+		}
+	}
+	for _, appID := range m.AppIDs {
+		if d.accounts[appID] == nil {
+			return fmt.Errorf("sandbox merchant %q: bound to app id %q, which is no account here", m.MchID, appID)
+		}
+	}
+	d.merchants[m.MchID] = added
+	return nil
+}
+
+// certificate finds a certificate of the merchant.
+func (m *merchant) certificate(serial string) (MerchantCertificate, bool) {
+	i := slices.IndexFunc(m.Certificates, func(c MerchantCertificate) bool { return c.Serial == serial })
+	if i < 0 {
+		return MerchantCertificate{}, false
+	}
+	return m.Certificates[i], true
+}
+
+// payerStatus says what an openid is to an app id.
+type payerStatus int
+
+const (
+	payerUnknown payerStatus = iota // nobody has it
+	payerForeign                    // somebody has it, under another app id
+	payerKnown
+)
+
+// payer says whether the openid belongs to the app id.
+func (d *directory) payer(appID, openID string) payerStatus {
+	status := payerUnknown
+	for id, account := range d.accounts {
+		owns := slices.Contains(account.OpenIDs, openID) ||
+			slices.ContainsFunc(testUsers, func(u user) bool { return OpenID(id, u.ID) == openID })
+		switch {
+		case owns && id == appID:
+			return payerKnown
+		case owns:
+			status = payerForeign
+		}
+	}
+	return status
+}

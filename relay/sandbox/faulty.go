@@ -1,0 +1,107 @@
+package sandbox
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+)
+
+// How long answers are held back when a fault names no time.
+const (
+	standardSlow    = 3 * time.Second
+	standardTimeout = time.Minute
+	standardTrickle = 4 * time.Second
+)
+
+// faultBefore plays an API fault that keeps the call from taking effect. It
+// reports whether the call is over.
+func (s *Sandbox) faultBefore(w http.ResponseWriter, r *http.Request, f *fault) bool {
+	switch f.Name {
+	case faultAPI429:
+		s.sendRefusal(w, refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", "频率超限", logFrequency))
+	case faultAPI500Before:
+		s.sendRefusal(w, refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
+	case faultAPI502:
+		s.write(w, apiReply{
+			status: http.StatusBadGateway, contentType: "text/html",
+			body: []byte("<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"),
+		})
+	case faultAPICutBefore:
+		cut()
+	case faultAPISlow:
+		return !s.hold(r.Context(), f.wait(standardSlow))
+	default:
+		return false
+	}
+	return true
+}
+
+// faultAfter plays an API fault that spoils the answer of a call that took
+// effect. It reports whether the answer is over.
+func (s *Sandbox) faultAfter(w http.ResponseWriter, r *http.Request, f *fault) bool {
+	switch f.Name {
+	case faultAPI500After:
+		s.sendRefusal(w, refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
+		return true
+	case faultAPITimeout:
+		s.hold(r.Context(), f.wait(standardTimeout))
+		cut()
+	case faultAPICut:
+		cut()
+	}
+	return false
+}
+
+// cut ends the connection without an answer.
+func cut() { panic(http.ErrAbortHandler) }
+
+// hold waits, and reports false when the peer or the sandbox went away first.
+func (s *Sandbox) hold(ctx context.Context, d time.Duration) bool {
+	return wait(ctx, s.notifier.ctx.Done(), d)
+}
+
+// wait waits for d, and reports false when ctx or stop ended first.
+func wait(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+	case <-stop:
+	}
+	return false
+}
+
+// trickle is a reader that spreads its bytes evenly over a time.
+type trickle struct {
+	pause func() bool // waits between two pieces
+	piece int
+	rest  []byte
+}
+
+// trickleSteps is into how many pieces a slow body is cut.
+const trickleSteps = 4
+
+// newTrickle makes a reader that takes total to give all of body.
+func newTrickle(ctx context.Context, body []byte, total time.Duration) *trickle {
+	return &trickle{
+		pause: func() bool { return wait(ctx, nil, total/trickleSteps) },
+		piece: len(body)/trickleSteps + 1,
+		rest:  body,
+	}
+}
+
+// Read gives the next piece after a pause.
+func (t *trickle) Read(p []byte) (int, error) {
+	if len(t.rest) == 0 {
+		return 0, io.EOF
+	}
+	if !t.pause() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	n := copy(p, t.rest[:min(t.piece, len(t.rest))])
+	t.rest = t.rest[n:]
+	return n, nil
+}

@@ -1,0 +1,157 @@
+// Package page draws the pages of the sandbox and of its demo shop: one
+// look, one banner that cannot be overlooked, two languages, and headers
+// that let nothing foreign run.
+//
+// Begin with [Load]. Templates are html/template only and say everything in
+// two languages: {{t "中文" "English"}}.
+package page
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Banner stands on every page. No page of the sandbox can be taken for
+// WeChat's or for a real shop's.
+const Banner = "沙箱 SANDBOX - not WeChat, no real money"
+
+//go:embed assets
+var assets embed.FS
+
+// language is a language that pages speak.
+type language string
+
+const (
+	chinese language = "zh"
+	english language = "en"
+)
+
+// Set is a set of parsed templates in both languages. It is safe for
+// concurrent use.
+type Set struct {
+	templates map[language]*template.Template
+}
+
+// Load parses all files of dir that end in .html. Each of them defines one
+// page by its file name; they use {{template "top" .}} and
+// {{template "bottom" .}} of this package.
+func Load(dir fs.FS) (*Set, error) {
+	set := &Set{templates: map[language]*template.Template{}}
+	for _, lang := range []language{chinese, english} {
+		parsed, err := template.New("").Funcs(functions(lang)).ParseFS(assets, "assets/*.html")
+		if err == nil {
+			parsed, err = parsed.ParseFS(dir, "*.html")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+		set.templates[lang] = parsed
+	}
+	return set, nil
+}
+
+// functions are what templates may call.
+func functions(lang language) template.FuncMap {
+	return template.FuncMap{
+		"banner": func() string { return Banner },
+		"lang":   func() string { return string(lang) },
+		"t": func(zh, en string) string {
+			if lang == chinese {
+				return zh
+			}
+			return en
+		},
+		"yuan": Yuan,
+		"clock": func(t time.Time) string {
+			if t.IsZero() {
+				return ""
+			}
+			return t.In(time.FixedZone("CST", 8*60*60)).Format("15:04:05")
+		},
+	}
+}
+
+// Yuan writes an amount of fen as yuan.
+func Yuan(fen int64) string { return fmt.Sprintf("¥%d.%02d", fen/100, fen%100) }
+
+// Render answers with the page of this name. The page is complete before
+// its first byte leaves.
+func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	s.RenderWith(w, r, status, name, data, "")
+}
+
+// RenderWith is Render for a page whose form leads to another origin, which
+// browsers only follow when the page's policy names it.
+func (s *Set) RenderWith(w http.ResponseWriter, r *http.Request, status int, name string, data any, formOrigin string) {
+	var body bytes.Buffer
+	if err := s.templates[languageOf(r)].ExecuteTemplate(&body, name, data); err != nil {
+		http.Error(w, "drawing the page failed", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	secure(h, formOrigin)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Vary", "Accept-Language")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // a browser that left is not our error
+}
+
+// secure sets the headers that keep foreign code out of a page.
+func secure(h http.Header, formOrigin string) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
+		"connect-src 'self'; form-action "+strings.TrimSpace("'self' "+formOrigin)+"; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Robots-Tag", "noindex")
+}
+
+// ServeAsset answers a request for a static file of this package: style.css
+// or live.js. It reports false when there is none of this name.
+func ServeAsset(w http.ResponseWriter, r *http.Request, name string) bool {
+	if name != "style.css" && name != "live.js" {
+		return false
+	}
+	content, err := assets.ReadFile("assets/" + name)
+	if err != nil {
+		return false
+	}
+	Static(w, r, name, content)
+	return true
+}
+
+// Static answers with a file that is part of the program.
+func Static(w http.ResponseWriter, r *http.Request, name string, content []byte) {
+	h := w.Header()
+	secure(h, "")
+	h.Set("Cache-Control", "no-cache")
+	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
+}
+
+// languageOf picks the language that the browser likes best.
+func languageOf(r *http.Request) language {
+	best, bestWeight := chinese, -1.0
+	for item := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
+		tag, parameter, _ := strings.Cut(strings.TrimSpace(item), ";")
+		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+		weight := 1.0
+		if q, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
+			parsed, err := strconv.ParseFloat(q, 64)
+			if err != nil {
+				continue
+			}
+			weight = parsed
+		}
+		if (primary == string(chinese) || primary == string(english)) && weight > bestWeight {
+			best, bestWeight = language(primary), weight
+		}
+	}
+	return best
+}

@@ -1,0 +1,202 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// payRequest is the body of POST /sandbox/pay: what the buyer does. Exactly
+// one of the first three names the order.
+type payRequest struct {
+	OutTradeNo string `json:"out_trade_no"`
+	CodeURL    string `json:"code_url"`
+	PrepayID   string `json:"prepay_id"`
+
+	MchID     string `json:"mchid"`   // when two merchants have the number
+	OpenID    string `json:"openid"`  // default: who the order asks for, or the phone's user
+	AmountFen int64  `json:"amount"`  // what arrives, when it shall not be what was asked
+	Outcome   string `json:"outcome"` // success, the default, or cancel
+	Force     bool   `json:"force"`   // pay a closed order, as a buyer who was faster than the close
+}
+
+// payResult is the answer to POST /sandbox/pay.
+type payResult struct {
+	OutTradeNo    string `json:"out_trade_no"`
+	MchID         string `json:"mchid"`
+	TradeState    string `json:"trade_state"`
+	TransactionID string `json:"transaction_id,omitempty"`
+	OpenID        string `json:"openid,omitempty"`
+	AmountFen     int64  `json:"amount,omitempty"`
+	NotifyID      string `json:"notification_id,omitempty"`
+}
+
+// errPayRequest says that a pay request makes no sense.
+var errPayRequest = errors.New("give one of out_trade_no, code_url and prepay_id; outcome is success or cancel; amount is positive")
+
+// pay lets the buyer pay or cancel.
+func (s *Sandbox) pay(request *payRequest, phoneUser user) (payResult, error) {
+	if request.AmountFen < 0 || (request.Outcome != "" && request.Outcome != "success" && request.Outcome != "cancel") {
+		return payResult{}, errPayRequest
+	}
+	o, err := s.orderToPay(request)
+	if err != nil {
+		return payResult{}, err
+	}
+	if request.Outcome == "cancel" {
+		return payResult{OutTradeNo: o.OutTradeNo, MchID: o.MchID, TradeState: o.State}, nil
+	}
+	openID := request.OpenID
+	if openID == "" {
+		openID = o.OpenID
+	}
+	if openID == "" {
+		openID = OpenID(o.AppID, phoneUser.ID)
+	}
+	paidFen := o.TotalFen
+	if request.AmountFen > 0 {
+		paidFen = request.AmountFen
+	}
+	paid, err := s.ledger.pay(o.orderKey, openID, paidFen, request.Force)
+	if err != nil {
+		return payResult{}, err
+	}
+	result := payResult{
+		OutTradeNo: paid.OutTradeNo, MchID: paid.MchID, TradeState: paid.State,
+		TransactionID: paid.TransactionID, OpenID: paid.PaidBy, AmountFen: paid.PaidFen,
+	}
+	note, err := s.newNotification(s.directory.merchants[paid.MchID], &paid)
+	if err != nil {
+		return result, err
+	}
+	result.NotifyID = note.id
+	if err := s.notifier.start(note); err != nil {
+		return result, fmt.Errorf("starting the notification: %w", err)
+	}
+	return result, nil
+}
+
+// orderToPay finds the order that a pay request names.
+func (s *Sandbox) orderToPay(request *payRequest) (order, error) {
+	switch {
+	case request.OutTradeNo != "" && request.CodeURL == "" && request.PrepayID == "":
+		if request.MchID != "" {
+			return s.ledger.byNumber(orderKey{MchID: request.MchID, OutTradeNo: request.OutTradeNo})
+		}
+		return s.ledger.byOutTradeNo(request.OutTradeNo)
+	case request.CodeURL != "" && request.OutTradeNo == "" && request.PrepayID == "":
+		return s.ledger.byCode(request.CodeURL)
+	case request.PrepayID != "" && request.OutTradeNo == "" && request.CodeURL == "":
+		return s.ledger.byPrepayID(request.PrepayID)
+	}
+	return order{}, errPayRequest
+}
+
+// servePay answers POST /sandbox/pay, as JSON or from the phone's form.
+func (s *Sandbox) servePay(w http.ResponseWriter, r *http.Request) {
+	request, form, err := readPay(w, r)
+	if err != nil {
+		writeJSON(w, http.StatusBadRequest, errorBody{Code: "PARAM_ERROR", Message: err.Error()})
+		return
+	}
+	result, err := s.pay(request, currentUser(r))
+	switch {
+	case form && err != nil:
+		s.renderMessage(w, r, payStatus(err), err.Error())
+	case form:
+		http.Redirect(w, r, "/sandbox", http.StatusSeeOther)
+	case err != nil:
+		writeJSON(w, payStatus(err), errorBody{Code: payCode(err), Message: err.Error()})
+	default:
+		writeJSON(w, http.StatusOK, result)
+	}
+}
+
+// payStatus maps why a buyer cannot pay to a status.
+func payStatus(err error) int {
+	switch {
+	case errors.Is(err, errPayRequest):
+		return http.StatusBadRequest
+	case errors.Is(err, errNoOrder), errors.Is(err, errCodeDead):
+		return http.StatusNotFound
+	case errors.Is(err, errPaid), errors.Is(err, errClosed), errors.Is(err, errOtherPayer):
+		return http.StatusConflict
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// payCode maps why a buyer cannot pay to a code.
+func payCode(err error) string {
+	switch {
+	case errors.Is(err, errPayRequest):
+		return "PARAM_ERROR"
+	case errors.Is(err, errNoOrder):
+		return "ORDER_NOT_EXIST"
+	case errors.Is(err, errCodeDead):
+		return "CODE_EXPIRED"
+	case errors.Is(err, errPaid):
+		return "ORDER_PAID"
+	case errors.Is(err, errClosed):
+		return "ORDER_CLOSED"
+	case errors.Is(err, errOtherPayer):
+		return "OPENID_MISMATCH"
+	default:
+		return "SYSTEM_ERROR"
+	}
+}
+
+// readPay reads a pay request as JSON or as a form.
+func readPay(w http.ResponseWriter, r *http.Request) (request *payRequest, form bool, err error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, false, fmt.Errorf("reading the body: %w", err)
+	}
+	request = &payRequest{}
+	if isJSON(body) {
+		return request, false, decodeJSON(body, request)
+	}
+	values, err := formValues(r, body)
+	if err != nil {
+		return nil, true, err
+	}
+	amount, err := formNumber(values, "amount")
+	if err != nil {
+		return nil, true, err
+	}
+	*request = payRequest{
+		OutTradeNo: values.Get("out_trade_no"),
+		CodeURL:    values.Get("code_url"),
+		PrepayID:   values.Get("prepay_id"),
+		MchID:      values.Get("mchid"),
+		OpenID:     values.Get("openid"),
+		AmountFen:  int64(amount),
+		Outcome:    values.Get("outcome"),
+		Force:      values.Get("force") != "",
+	}
+	return request, true, nil
+}
+
+// formValues decodes a form whose body was read already.
+func formValues(r *http.Request, body []byte) (url.Values, error) {
+	values, err := url.ParseQuery(string(body))
+	if err != nil || r.Header.Get("Content-Type") == "" {
+		return nil, errors.New("the body is neither a JSON object nor a form")
+	}
+	return values, nil
+}
+
+// formNumber reads an optional whole number of a form.
+func formNumber(values url.Values, name string) (int, error) {
+	if values.Get(name) == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(values.Get(name))
+	if err != nil {
+		return 0, fmt.Errorf("%s must be a whole number", name)
+	}
+	return n, nil
+}

@@ -1,0 +1,179 @@
+package sandbox
+
+import (
+	"embed"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay/sandbox/page"
+)
+
+// assetsPath is where the pages find their style and scripts.
+const assetsPath = "/sandbox/assets"
+
+// userCookie remembers who holds the phone.
+const userCookie = "sandbox_user"
+
+// What the phone page shows at most.
+const (
+	shownOrders   = 50
+	shownAttempts = 50
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed assets/phone.js
+var phoneScript []byte
+
+//go:embed assets/bridge.js
+var bridgeScript []byte
+
+// templates returns the directory of templates.
+func templates() fs.FS {
+	dir, err := fs.Sub(templateFiles, "templates")
+	if err != nil {
+		panic("sandbox: " + err.Error()) // constant path
+	}
+	return dir
+}
+
+// currentUser tells who holds the phone of this browser.
+func currentUser(r *http.Request) user {
+	if cookie, err := r.Cookie(userCookie); err == nil {
+		if who, ok := userByID(cookie.Value); ok {
+			return who
+		}
+	}
+	return testUsers[0]
+}
+
+// setCurrentUser hands the phone of this browser to somebody.
+func setCurrentUser(w http.ResponseWriter, r *http.Request, who user) {
+	http.SetCookie(w, &http.Cookie{
+		Name: userCookie, Value: who.ID, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// phonePage is what GET /sandbox shows.
+type phonePage struct {
+	Assets string
+	Users  []user
+	User   user
+	Groups []phoneGroup
+	Shop   bool
+}
+
+// phoneGroup is a group of faults in the control panel.
+type phoneGroup struct {
+	ZH, EN string
+	Faults faultGroup
+}
+
+// livePage is the part of the page that changes by itself.
+type livePage struct {
+	Orders   []order
+	Attempts []attempt
+	Faults   []fault
+	Rotation int
+}
+
+// servePhone answers GET /sandbox.
+func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
+	s.pages.Render(w, r, http.StatusOK, "phone.html", phonePage{
+		Assets: assetsPath,
+		Users:  testUsers,
+		User:   currentUser(r),
+		Shop:   s.shop != nil,
+		Groups: []phoneGroup{
+			{"支付通知", "Notifications", notifyFaults},
+			{"支付接口", "Pay API", apiFaults},
+			{"登录", "Login", append(loginFaults[:len(loginFaults):len(loginFaults)], oauthFaults...)},
+		},
+	})
+}
+
+// serveLive answers GET /sandbox/live: the part of the page that the script
+// fetches again and again.
+func (s *Sandbox) serveLive(w http.ResponseWriter, r *http.Request) {
+	s.pages.Render(w, r, http.StatusOK, "live.html", livePage{
+		Orders:   s.ledger.newest(shownOrders),
+		Attempts: s.notifier.recent(shownAttempts),
+		Faults:   s.faults.pending(),
+		Rotation: int(s.platform.stage()),
+	})
+}
+
+// Unpaid reports whether the phone can pay the order.
+func (o order) Unpaid() bool { return o.State == stateNotPay }
+
+// Milliseconds tells how long the attempt took.
+func (a attempt) Milliseconds() int64 { return int64(a.Took / time.Millisecond) }
+
+// serveNotifications answers GET /sandbox/notifications: the log as JSON,
+// newest first.
+func (s *Sandbox) serveNotifications(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Attempts []attempt `json:"attempts"`
+	}{append([]attempt{}, s.notifier.recent(maxLog)...)})
+}
+
+// serveUser takes the choice of who holds the phone.
+func (s *Sandbox) serveUser(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	who, ok := userByID(r.PostFormValue("user"))
+	if !ok {
+		s.renderMessage(w, r, http.StatusBadRequest, "there is no such user")
+		return
+	}
+	setCurrentUser(w, r, who)
+	http.Redirect(w, r, "/sandbox", http.StatusSeeOther)
+}
+
+// messagePage is a page with one sentence.
+type messagePage struct {
+	Assets string
+	Number int // WeChat's error number, if it has one
+	Text   string
+}
+
+// renderMessage shows one sentence.
+func (s *Sandbox) renderMessage(w http.ResponseWriter, r *http.Request, status int, text string) {
+	s.pages.Render(w, r, status, "message.html", messagePage{Assets: assetsPath, Text: text})
+}
+
+// serveAsset answers GET /sandbox/assets/{name}.
+func serveAsset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	switch {
+	case name == "phone.js":
+		page.Static(w, r, name, phoneScript)
+	case page.ServeAsset(w, r, name):
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// serveBridge answers GET /sandbox/bridge.js: window.WeixinJSBridge for a
+// browser that is not WeChat, to be put into a page under test.
+func serveBridge(w http.ResponseWriter, r *http.Request) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	script := strings.Replace(string(bridgeScript), "SANDBOX_ORIGIN", scheme+"://"+safeHost(r.Host), 1)
+	page.Static(w, r, "bridge.js", []byte(script))
+}
+
+// safeHost keeps only what can stand in a host, so that a forged Host header
+// cannot write script.
+func safeHost(host string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(".:-[]", c) {
+			return c
+		}
+		return -1
+	}, host)
+}
