@@ -286,3 +286,5 @@ func kindOf(err error) relay.Kind {
 	}
 	return 0
 }
+
+func asError(err error, target **relay.Error) bool { return errors.As(err, target) }

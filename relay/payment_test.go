@@ -1,0 +1,228 @@
+package relay_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/store/memstore"
+)
+
+func (f *fakeWeChat) count(call string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, c := range f.calls {
+		if strings.HasPrefix(c, call+" ") {
+			n++
+		}
+	}
+	return n
+}
+
+func (f *fakeWeChat) failing(call string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.fail = map[string]error{call: err}
+}
+
+// TestPayableTwice: many tabs, one payment, one call to WeChat.
+func TestPayableTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	var wg sync.WaitGroup
+	numbers := sync.Map{}
+	for range 50 {
+		wg.Go(func() {
+			p, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+			if err != nil {
+				t.Errorf("Payable: %v", err)
+			}
+			numbers.Store(p.OutTradeNo, true)
+		})
+	}
+	wg.Wait()
+	if n := b.wechat.count("prepay"); n != 1 || len(b.view(key).Payments) != 1 {
+		t.Errorf("%d prepay calls for %d payments, want 1 for 1", n, len(b.view(key).Payments))
+	}
+}
+
+// TestPrepayStoredFirst: when WeChat's answer is lost, the number is known
+// here, and asking again sends the same one.
+func TestPrepayStoredFirst(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	b.wechat.failing("prepay", errTest)
+	_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+	if kindOf(err) != relay.KindUpstreamTimeout {
+		t.Fatalf("Payable = %v, want KindUpstreamTimeout", err)
+	}
+	v := b.view(key)
+	if v.Status != relay.OrderPaying || len(v.Payments) != 1 || v.Payments[0].Status != relay.PaymentCreated {
+		t.Fatalf("order = %+v, want one payment created", v)
+	}
+	b.wechat.failing("prepay", nil)
+	if p := b.native(key); p.OutTradeNo != v.Payments[0].OutTradeNo {
+		t.Errorf("asked again with %s, want the same number %s", p.OutTradeNo, v.Payments[0].OutTradeNo)
+	}
+}
+
+// TestPrepayRefused: WeChat's refusal reaches the caller with its code, and
+// the next try takes a new number.
+func TestPrepayRefused(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	b.wechat.failing("prepay", &relay.GatewayError{Code: "NO_AUTH"})
+	_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+	var known *relay.Error
+	if kindOf(err) != relay.KindUpstream || !asError(err, &known) || known.UpstreamCode != "NO_AUTH" {
+		t.Fatalf("Payable = %v, want KindUpstream with NO_AUTH", err)
+	}
+	b.wechat.failing("prepay", nil)
+	b.native(key)
+	v := b.view(key)
+	if len(v.Payments) != 2 || v.Payments[0].Status != relay.PaymentFailed || v.Payments[1].Status != relay.PaymentPending {
+		t.Errorf("payments = %+v, want failed and pending", v.Payments)
+	}
+}
+
+// TestSwitchTradeType closes the old payment at WeChat before the new one is
+// made, and finds out when it was paid in the meantime.
+func TestSwitchTradeType(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	first := b.native(key)
+	second, created, err := b.Payable(t.Context(), b.client, key, relay.TradeJSAPI, "o-1")
+	if err != nil || !created || second.PrepayID == "" {
+		t.Fatalf("switching = %+v created %t, %v", second, created, err)
+	}
+	if b.wechat.count("close") != 1 || b.view(key).Payments[0].Status != relay.PaymentClosed {
+		t.Errorf("the first payment is %s after %d closes, want it closed by one", b.view(key).Payments[0].Status, b.wechat.count("close"))
+	}
+	if first.OutTradeNo == second.OutTradeNo {
+		t.Error("the number was used again")
+	}
+	b.wechat.paid(second.OutTradeNo, time.Now())
+	if _, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, ""); kindOf(err) != relay.KindOrderPaid {
+		t.Errorf("switching away from a paid payment = %v, want KindOrderPaid", err)
+	}
+	if v := b.view(key); v.Status != relay.OrderPaid || len(b.events()) != 1 {
+		t.Errorf("order %s with %d events, want it paid and told", v.Status, len(b.events()))
+	}
+}
+
+// TestRefresh learns of a payment whose notification never came.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	p := b.native(key)
+	if v, err := b.Order(t.Context(), b.caller(b.client), key.OrderNo, true); err != nil || v.Status != relay.OrderPaying {
+		t.Fatalf("refresh of an unpaid order = %s, %v", v.Status, err)
+	}
+	tr := b.wechat.paid(p.OutTradeNo, time.Now())
+	if v, err := b.Order(t.Context(), b.caller(b.client), key.OrderNo, true); err != nil || v.Status != relay.OrderPaid {
+		t.Errorf("refresh of a paid order = %s, %v; want paid", v.Status, err)
+	}
+	if err := b.notify(tr); err != nil || len(b.events()) != 1 {
+		t.Errorf("the notification afterwards: %v, %d events; want success and 1", err, len(b.events()))
+	}
+}
+
+// TestCloseOrder closes at WeChat, says so once, and is harmless again.
+func TestCloseOrder(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	b.native(key)
+	for range 2 {
+		v, err := b.CloseOrder(t.Context(), b.caller(b.client), key.OrderNo)
+		if err != nil || v.Status != relay.OrderClosed || v.CloseReason != relay.CloseReasonRequested {
+			t.Fatalf("CloseOrder = %+v, %v; want closed", v, err)
+		}
+	}
+	if events := b.events(); len(events) != 1 || events[0].Type != relay.EventOrderClosed {
+		t.Errorf("events = %+v, want one order.closed", events)
+	}
+	if _, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, ""); kindOf(err) != relay.KindOrderClosed {
+		t.Errorf("paying a closed order = %v, want KindOrderClosed", err)
+	}
+	paid := b.order("A000000002")
+	b.wechat.paid(b.native(paid).OutTradeNo, time.Now())
+	if _, err := b.CloseOrder(t.Context(), b.caller(b.client), paid.OrderNo); kindOf(err) != relay.KindOrderPaid {
+		t.Errorf("closing an order that WeChat says is paid = %v, want KindOrderPaid", err)
+	}
+	if v := b.view(paid); v.Status != relay.OrderPaid {
+		t.Errorf("order %s, want paid", v.Status)
+	}
+	if _, err := b.CloseOrder(t.Context(), b.caller(b.client), "nothing"); kindOf(err) != relay.KindNotFound {
+		t.Errorf("closing nothing = %v, want KindNotFound", err)
+	}
+}
+
+// TestExpiry closes orders that ran out, with WeChat asked before and after;
+// one that was paid unheard is settled instead.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, memstore.New())
+		forgotten, unheard, untouched := b.order("A000000001"), b.order("A000000002"), b.order("A000000003")
+		b.native(forgotten)
+		p := b.native(unheard)
+		b.rt.Start()
+		<-time.After(time.Hour)
+		b.wechat.paid(p.OutTradeNo, time.Now())
+		<-time.After(time.Hour + relay.ExpiryTick + time.Second)
+		if err := b.rt.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for key, want := range map[relay.OrderKey]relay.OrderStatus{forgotten: relay.OrderClosed, unheard: relay.OrderPaid, untouched: relay.OrderClosed} {
+			v := b.view(key)
+			if v.Status != want {
+				t.Errorf("%s is %s, want %s", key.OrderNo, v.Status, want)
+			}
+			if want == relay.OrderClosed && v.CloseReason != relay.CloseReasonExpired {
+				t.Errorf("%s was closed because %q, want expired", key.OrderNo, v.CloseReason)
+			}
+		}
+		if n := len(b.events()); n != 3 {
+			t.Errorf("%d events, want 3", n)
+		}
+	})
+}
+
+// TestExpiryInTrouble: an order whose close fails stays open and is tried
+// again later; the others do not wait for it.
+func TestExpiryInTrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, memstore.New())
+		stuck := b.order("A000000001")
+		b.native(stuck)
+		easy := b.order("A000000002")
+		b.wechat.failing("query", errTest)
+		b.rt.Start()
+		<-time.After(2*time.Hour + time.Minute)
+		if v := b.view(stuck); v.Status != relay.OrderPaying {
+			t.Errorf("order in trouble is %s, want paying", v.Status)
+		}
+		if v := b.view(easy); v.Status != relay.OrderClosed {
+			t.Errorf("order without payments is %s, want closed", v.Status)
+		}
+		b.wechat.failing("query", nil)
+		<-time.After(6 * time.Minute)
+		if v := b.view(stuck); v.Status != relay.OrderClosed {
+			t.Errorf("order after the trouble is %s, want closed", v.Status)
+		}
+		if err := b.rt.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
