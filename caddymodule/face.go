@@ -1,0 +1,52 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wxrelay/wxrelay/caddymodule/web"
+)
+
+// startWait bounds how long a request waits for the app to start. Caddy
+// starts apps in random order, so a site may be there before the relay.
+const startWait = 10 * time.Second
+
+// face is what handlers see of an App: nothing until it is open, and then
+// the web.Handler of its configuration.
+type face struct {
+	ready chan struct{} // closed once web is set
+	web   *web.Handler
+}
+
+func (f *face) init() { f.ready = make(chan struct{}) }
+
+// open lets requests in. It is called once.
+func (f *face) open(h *web.Handler) {
+	f.web = h
+	close(f.ready)
+}
+
+// drain ends live streams. Nothing happens when the face never opened.
+func (f *face) drain() {
+	if f.web != nil {
+		f.web.Drain()
+	}
+}
+
+// handler returns the web.Handler as soon as there is one.
+func (f *face) handler(ctx context.Context) (*web.Handler, error) {
+	select {
+	case <-f.ready:
+		return f.web, nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	select {
+	case <-f.ready:
+		return f.web, nil
+	case <-ctx.Done():
+		return nil, errors.New("the relay is not started yet")
+	}
+}

@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wxrelay/wxrelay/caddymodule/web"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler answers the relay's paths below public_url and hands every other
+// request on, untouched. It may stand in several sites and routes, which
+// then share one relay; the app wxrelay configures it.
+//
+// Paths and signatures are judged by the request as the client sent it,
+// before any rewriting.
+type Handler struct {
+	app *App
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.wxrelay",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision finds the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	app, err := ctx.AppIfConfigured("wxrelay")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return errors.New("the directive wxrelay needs the global option wxrelay, which holds its configuration")
+	}
+	if err != nil {
+		return fmt.Errorf("loading the app wxrelay: %w", err)
+	}
+	h.app = app.(*App)
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		h.app.servers = append(h.app.servers, server)
+	}
+	return nil
+}
+
+// ServeHTTP answers what is the relay's.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	sent := r.URL
+	if original.URL != nil {
+		sent = original.URL
+	}
+	handler, err := h.app.face.handler(r.Context())
+	if err != nil {
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	if !handler.Match(web.PathOf(sent)) {
+		return next.ServeHTTP(w, r)
+	}
+	if !h.app.engine.users.enter() {
+		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the relay is closing"))
+	}
+	defer h.app.engine.users.leave()
+	handler.ServeHTTP(w, asSent(r, &original))
+	return nil
+}
+
+// asSent is the request as the client sent it. Rewriting changes Method, URL
+// and RequestURI of a request and nothing else that matters here.
+func asSent(r, original *http.Request) *http.Request {
+	if original.URL == nil {
+		return r
+	}
+	sent := new(http.Request)
+	*sent = *r
+	sent.Method, sent.URL, sent.RequestURI = original.Method, original.URL, original.RequestURI
+	return sent
+}
+
+// clientIP is the address of the client as Caddy sees it, which honours the
+// servers' trusted_proxies.
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
+
+// Interface guards.
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)
