@@ -7,6 +7,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -62,8 +63,10 @@ type DispatcherOptions struct {
 	// Settings tells how a client is told; false when it is unknown or
 	// disabled now, in which case its deliveries wait. It must be quick.
 	Settings func(clientID string) (DeliverySettings, bool)
-	// Sender makes the requests; the guarded client by default.
+	// Sender makes the requests; by default the guarded client, which never
+	// calls an address that Own says is the relay's.
 	Sender Sender
+	Own    func(u *url.URL) bool
 	Logger *slog.Logger
 	// Now is the wall clock; time.Now by default.
 	Now func() time.Time
@@ -174,7 +177,7 @@ const (
 // NewDispatcher makes a dispatcher that does nothing until Start.
 func NewDispatcher(o DispatcherOptions) *Dispatcher {
 	if o.Sender == nil {
-		o.Sender = NewSender(safehttp.New(safehttp.Options{UserAgent: "wxrelay"}))
+		o.Sender = NewSender(safehttp.New(safehttp.Options{UserAgent: "wxrelay", Deny: o.Own}))
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -21,6 +21,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,9 +61,10 @@ type Options struct {
 	// AllowPorts lists the ports that may be called on public hosts; 80 and
 	// 443 when empty.
 	AllowPorts []uint16
-	// Deny says which hosts (lower case, without port and final dot) are our
-	// own and must not be called. Optional.
-	Deny func(host string) bool
+	// Deny says which addresses are the relay's own and must not be called.
+	// It sees absolute http and https URLs with a plain host in lower case
+	// without a final dot. Optional.
+	Deny func(u *url.URL) bool
 	// Resolver looks names up; the system's by default.
 	Resolver *net.Resolver
 	// RootCAs trusts certificates; the system's by default.

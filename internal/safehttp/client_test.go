@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -231,7 +232,7 @@ func TestDo_F10_MarkerAndOwnNames(t *testing.T) {
 	dns := &fakeDNS{answers: map[string][][]string{"pay.example.com": {{"127.0.0.1"}}, "shop.example": {{"127.0.0.1"}}}}
 	c := New(Options{
 		Allow: loopback, Resolver: dns.resolver(t), UserAgent: "wxrelay/1",
-		Deny: func(host string) bool { return host == "pay.example.com" },
+		Deny: func(u *url.URL) bool { return u.Hostname() == "pay.example.com" },
 	})
 	port := portOfListener(s.Listener)
 	_, err := get(t, c, fmt.Sprintf("http://Pay.Example.com.:%d/", port))
@@ -374,6 +375,24 @@ func TestDo_F32_G02_G03_G05_BadPeers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// G05: headers at the limit and above it.
+func TestDo_G05_HeaderLimit(t *testing.T) {
+	t.Parallel()
+	var size atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", int(size.Load())))
+	}))
+	defer s.Close()
+	c := New(Options{Allow: loopback})
+	size.Store(MaxHeader - 512)
+	if _, err := get(t, c, s.URL); err != nil {
+		t.Errorf("a header below the limit: %v", err)
+	}
+	size.Store(MaxHeader + 4<<10)
+	_, err := get(t, c, s.URL)
+	wantReason(t, err, ReasonHeaders)
 }
 
 // drain reads until the peer closes.

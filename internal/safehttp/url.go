@@ -47,14 +47,14 @@ func (c *Client) checkURL(u *url.URL) error {
 		return err
 	}
 	host := plainHost(u.Hostname())
+	if c.denied(u, host) {
+		return errors.New("must not lead back to this relay")
+	}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return c.checkAddr(addr, port)
 	}
 	if err := checkHostName(host); err != nil {
 		return err
-	}
-	if c.shared.options.Deny != nil && c.shared.options.Deny(host) {
-		return errors.New("must not lead back to this relay")
 	}
 	if isLocalName(host) && !c.allowsLoopback() {
 		return errors.New("must not be a private or local host")
@@ -65,6 +65,22 @@ func (c *Client) checkURL(u *url.URL) error {
 		return portError(port)
 	}
 	return nil
+}
+
+// denied asks whether the address is our own.
+func (c *Client) denied(u *url.URL, host string) bool {
+	if c.shared.options.Deny == nil {
+		return false
+	}
+	plain := *u
+	plain.Host = host
+	if strings.Contains(host, ":") {
+		plain.Host = "[" + host + "]"
+	}
+	if port := u.Port(); port != "" {
+		plain.Host += ":" + port
+	}
+	return c.shared.options.Deny(&plain)
 }
 
 // checkAddr decides on one address and port; the dial check is this too.

@@ -2,6 +2,7 @@ package safehttp
 
 import (
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,9 @@ import (
 // is looked up.
 func TestCheckURL_F01_F04_F08_F09_F10(t *testing.T) {
 	t.Parallel()
-	c := New(Options{Deny: func(host string) bool { return host == "pay.example.com" }})
+	c := New(Options{Deny: func(u *url.URL) bool {
+		return u.Hostname() == "pay.example.com" && strings.HasPrefix(u.Path, "/wechat/") || u.Host == "[2606:4700::2]"
+	}})
 	tests := []struct {
 		url string
 		ok  bool
@@ -78,7 +81,10 @@ func TestCheckURL_F01_F04_F08_F09_F10(t *testing.T) {
 		{"http://[fe80::1%25eth0]/", false},
 
 		{"https://pay.example.com/wechat/notify/main", false},
-		{"https://PAY.example.com./", false},
+		{"https://PAY.example.com./wechat/notify/main", false},
+		{"https://pay.example.com:443/wechat/x", false},
+		{"https://pay.example.com/shop/notify", true}, // a shop behind the same name
+		{"https://[2606:4700::2]/", false},
 	}
 	for _, a := range forbiddenAddresses {
 		addr := netip.MustParseAddr(a).WithZone("")
