@@ -312,7 +312,6 @@
     if (FINAL.includes(state) || state === 'checking') return;
     if (outcome === 'get_brand_wcpay_request:ok') {
       show('confirming');
-      startPolling();
     } else {
       button.textContent = phrases.pay_again;
       show(outcome === 'get_brand_wcpay_request:cancel' ? 'cancelled' : 'failed');
