@@ -47,6 +47,11 @@ type world struct {
 
 func newWorld(t testing.TB, change ...func(*relay.Config)) *world {
 	t.Helper()
+	return newWorldOn(t, memstore.New(), change...)
+}
+
+func newWorldOn(t testing.TB, store relay.Store, change ...func(*relay.Config)) *world {
+	t.Helper()
 	box, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +64,7 @@ func newWorld(t testing.TB, change ...func(*relay.Config)) *world {
 		c(cfg)
 	}
 	log := slog.New(slog.DiscardHandler)
-	rt, err := relay.NewRuntime(relay.RuntimeOptions{Store: memstore.New(), Now: time.Now, Rand: rand.Reader, Logger: log})
+	rt, err := relay.NewRuntime(relay.RuntimeOptions{Store: store, Now: time.Now, Rand: rand.Reader, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
