@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // The high-water mark is the number of the last committed group in a file of
@@ -16,14 +17,18 @@ import (
 // all that comes after the damage; a store that is behind its mark shows it.
 //
 // The file has two slots, written in turn, so that a torn write leaves the
-// other. A mark is written before its group is acknowledged and synced by a
-// goroutine while the next group is committed: after a crash of the process
-// it is exact, after a power cut it may be a little behind, never ahead.
+// other. A mark is written before its group is acknowledged, so that after a
+// crash of the process it is exact. It is synced by a goroutine, a few times a
+// second at most: syncing it with each group would take the disk's time from
+// the groups. After a power cut it may be behind by that much, never ahead;
+// what lies behind the damage in the log then shows the loss (inspect).
 const (
 	waterName  = "highwater"
 	waterMagic = "wxhighw1"
 	slotSize   = 512 // one sector
 	slotLen    = 8 + 16 + 4
+	// waterEvery is the least time between two syncs.
+	waterEvery = 200 * time.Millisecond
 )
 
 var errWaterDamaged = errors.New("the high-water mark is damaged")
@@ -80,6 +85,7 @@ func readWater(dir string) (seq, eventSeq uint64, err error) {
 type water struct {
 	f       *os.File
 	dirty   chan struct{} // has room for one
+	stop    chan struct{}
 	stopped chan struct{}
 
 	mu     sync.Mutex // guards what follows
@@ -119,7 +125,7 @@ func openWater(dir string) (*water, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &water{f: f, dirty: make(chan struct{}, 1), stopped: make(chan struct{})}
+	w := &water{f: f, dirty: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
 	go w.syncLoop()
 	return w, nil
 }
@@ -146,18 +152,31 @@ func (w *water) failure() error {
 
 func (w *water) syncLoop() {
 	defer close(w.stopped)
-	for range w.dirty {
+	pace := time.NewTimer(0)
+	defer pace.Stop()
+	for {
+		select {
+		case <-w.stop:
+			return
+		case <-pace.C:
+		}
+		select {
+		case <-w.stop:
+			return
+		case <-w.dirty:
+		}
 		if err := syncData(w.f); err != nil {
 			w.mu.Lock()
 			w.failed = err
 			w.mu.Unlock()
 		}
+		pace.Reset(waterEvery)
 	}
 }
 
 // close makes the last mark durable. No record may follow.
 func (w *water) close() error {
-	close(w.dirty)
+	close(w.stop)
 	<-w.stopped
 	return errors.Join(w.failure(), syncData(w.f), w.f.Close())
 }

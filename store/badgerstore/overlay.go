@@ -32,26 +32,29 @@ type undoStep struct {
 	had bool
 }
 
-const arenaChunk = 64 << 10
+const (
+	minArena = 4 << 10
+	maxArena = 1 << 20
+)
 
 func newOverlay() *overlay {
 	return &overlay{rows: map[string]write{}}
 }
 
-// reset forgets everything; Badger may still hold the old rows, so the arena
-// is left to it.
+// reset forgets everything. The last transaction has ended, so Badger holds
+// no row any more and the arena is used again.
 func (o *overlay) reset() {
 	clear(o.rows)
 	clear(o.undo)
 	clear(o.sorted)
 	o.undo, o.sorted, o.ordered = o.undo[:0], o.sorted[:0], false
-	o.size, o.arena = 0, nil
+	o.size, o.arena = 0, o.arena[:0]
 }
 
 // space returns the arena with room for at least n more bytes.
 func (o *overlay) space(n int) []byte {
 	if cap(o.arena)-len(o.arena) < n {
-		o.arena = make([]byte, 0, max(arenaChunk, n))
+		o.arena = make([]byte, 0, max(n, minArena, min(2*cap(o.arena), maxArena)))
 	}
 	return o.arena
 }

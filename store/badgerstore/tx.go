@@ -50,7 +50,7 @@ var noRow = []byte{}
 
 // putRecord stages the row that encode appends to the arena.
 func putRecord[R any](t *tx, key []byte, r *R, encode func([]byte, *R) ([]byte, error)) error {
-	a := t.over.space(arenaChunk / 16)
+	a := t.over.space(minArena / 4)
 	row, err := encode(a, r)
 	if err != nil {
 		return err
