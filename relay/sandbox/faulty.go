@@ -76,8 +76,9 @@ func wait(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
 
 // trickle is a reader that spreads its bytes evenly over a time.
 type trickle struct {
-	pause func() bool // waits between two pieces
-	piece int
+	pause func() bool // waits before each piece
+	size  int         // of a piece
+	piece []byte      // what is left of the current one
 	rest  []byte
 }
 
@@ -88,20 +89,24 @@ const trickleSteps = 4
 func newTrickle(ctx context.Context, body []byte, total time.Duration) *trickle {
 	return &trickle{
 		pause: func() bool { return wait(ctx, nil, total/trickleSteps) },
-		piece: len(body)/trickleSteps + 1,
+		size:  len(body)/trickleSteps + 1,
 		rest:  body,
 	}
 }
 
-// Read gives the next piece after a pause.
+// Read gives more of the current piece, or the next one after a pause.
 func (t *trickle) Read(p []byte) (int, error) {
-	if len(t.rest) == 0 {
-		return 0, io.EOF
+	if len(t.piece) == 0 {
+		if len(t.rest) == 0 {
+			return 0, io.EOF
+		}
+		if !t.pause() {
+			return 0, io.ErrUnexpectedEOF
+		}
+		cut := min(t.size, len(t.rest))
+		t.piece, t.rest = t.rest[:cut], t.rest[cut:]
 	}
-	if !t.pause() {
-		return 0, io.ErrUnexpectedEOF
-	}
-	n := copy(p, t.rest[:min(t.piece, len(t.rest))])
-	t.rest = t.rest[n:]
+	n := copy(p, t.piece)
+	t.piece = t.piece[n:]
 	return n, nil
 }
