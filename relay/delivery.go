@@ -15,6 +15,9 @@ func (d *Delivery) Destination() Destination {
 // deliveryOrigin returns scheme://host:port of an address, in lower case and
 // always with the port.
 func deliveryOrigin(address string) string {
+	if origin, ok := plainOrigin(address); ok {
+		return origin
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return address
@@ -33,6 +36,31 @@ func deliveryOrigin(address string) string {
 		host = "[" + host + "]"
 	}
 	return scheme + "://" + host + ":" + port
+}
+
+// plainOrigin is deliveryOrigin without a parser for the common spelling: it
+// runs several times for each attempt.
+func plainOrigin(address string) (string, bool) {
+	rest, port := "", ":443"
+	var ok bool
+	if rest, ok = strings.CutPrefix(address, "https://"); !ok {
+		if rest, ok = strings.CutPrefix(address, "http://"); !ok {
+			return "", false
+		}
+		port = ":80"
+	}
+	end := len(rest)
+	for i := range len(rest) {
+		b := rest[i]
+		if b == '/' {
+			end = i
+			break
+		}
+		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && b != '.' && b != '-' {
+			return "", false
+		}
+	}
+	return address[:len(address)-len(rest)+end] + port, end > 0
 }
 
 // NewDelivery returns the delivery of an event, due at once. at is T of the

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/url"
 	"testing"
 	"time"
 )
@@ -13,6 +14,10 @@ func TestDelivery_Destination(t *testing.T) {
 		{"HTTP://shop.example", "http://shop.example:80"},
 		{"http://shop.example:8080/a", "http://shop.example:8080"},
 		{"https://[2001:DB8::1]/a", "https://[2001:db8::1]:443"},
+		{"https://shop.example", "https://shop.example:443"},
+		{"https://shop.example?a=/", "https://shop.example:443"},
+		{"https://user@shop.example/", "https://shop.example:443"},
+		{"https:///a", "https:///a"},
 		{"not a url", "not a url"},
 		{"%zz", "%zz"},
 	}
@@ -106,4 +111,21 @@ func TestNewDelivery(t *testing.T) {
 	if d.DueAt != d.DueAt.Round(0).UTC() {
 		t.Error("times carry a monotonic reading or a zone")
 	}
+}
+
+func FuzzDeliveryOrigin(f *testing.F) {
+	for _, s := range []string{"https://a.example/x", "http://a:8080", "https://[::1]/", "https://A/", "x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		fast, ok := plainOrigin(address)
+		u, err := url.Parse(address)
+		if !ok || err != nil {
+			return
+		}
+		port := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]
+		if want := u.Scheme + "://" + u.Host + port; fast != want {
+			t.Errorf("origin of %q = %q, want %q", address, fast, want)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -193,7 +194,7 @@ func (dsp *Dispatcher) attempt(ctx context.Context, key Destination, item DueIte
 	}
 	if err != nil {
 		report.Outcome, report.Failure = DispatchFaulted, errDispatchPanic.Error()
-		dsp.report(report)
+		dsp.report(ctx, report)
 		return dispatchResult{kind: dispatchFault}
 	}
 	row := Attempt{
@@ -254,7 +255,7 @@ func (dsp *Dispatcher) conclude(
 		d, err := dsp.record(ctx, c, v, row, ended, jitter)
 		switch {
 		case err == nil:
-			return dsp.concluded(&d, v, report)
+			return dsp.concluded(ctx, &d, v, report)
 		case ctx.Err() != nil:
 			return dispatchResult{kind: dispatchBroken}
 		case !errors.Is(err, ErrUnavailable):
@@ -323,7 +324,7 @@ func (dsp *Dispatcher) pauseUnrecorded(ctx context.Context, pause time.Duration)
 }
 
 // concluded reports an attempt that is on stable storage.
-func (dsp *Dispatcher) concluded(d *Delivery, v webhookVerdict, report DispatchReport) dispatchResult {
+func (dsp *Dispatcher) concluded(ctx context.Context, d *Delivery, v webhookVerdict, report DispatchReport) dispatchResult {
 	result := dispatchResult{kind: dispatchBad, next: d.NextAt()}
 	report.Outcome = DispatchFailed
 	switch {
@@ -338,23 +339,24 @@ func (dsp *Dispatcher) concluded(d *Delivery, v webhookVerdict, report DispatchR
 	if at := d.Destination(); !d.NextAt().IsZero() {
 		result.move = &at
 	}
-	dsp.report(report)
+	dsp.report(ctx, report)
 	return result
 }
 
-func (dsp *Dispatcher) report(r DispatchReport) {
-	log := dsp.o.Logger.With("event", r.EventID, "client", r.ClientID, "manual", r.Manual,
-		"status", r.Status, "reason", r.Failure, "took", r.Duration)
+func (dsp *Dispatcher) report(ctx context.Context, r DispatchReport) {
+	level, message := slog.LevelInfo, "notification not delivered yet"
 	switch r.Outcome {
 	case DispatchDelivered:
-		log.Debug("notification delivered")
+		level, message = slog.LevelDebug, "notification delivered"
 	case DispatchExhausted:
-		log.Warn("notification not delivered: all attempts failed; it can be sent by hand")
+		level, message = slog.LevelWarn, "notification not delivered: all attempts failed; it can be sent by hand"
 	case DispatchCancelled:
-		log.Warn("notification not delivered: its receiver wants no more of it")
+		level, message = slog.LevelWarn, "notification not delivered: its receiver wants no more of it"
 	case DispatchFailed, DispatchFaulted:
-		log.Info("notification not delivered yet")
 	}
+	dsp.o.Logger.LogAttrs(ctx, level, message,
+		slog.String("event", r.EventID), slog.String("client", r.ClientID), slog.Bool("manual", r.Manual),
+		slog.Int("status", r.Status), slog.String("reason", r.Failure), slog.Duration("took", r.Duration))
 	if dsp.o.Observe.Attempt != nil {
 		dsp.o.Observe.Attempt(r)
 	}

@@ -82,15 +82,19 @@ func benchmarkBare(b *testing.B, hosts int) {
 
 func benchmarkDispatcher(b *testing.B, hosts int) {
 	port := loopbackReceivers(b)
-	store := memstore.New()
-	fillDeliveries(b, store, b.N, func(i int) string { return receiverAddress(i%hosts, port) })
 	client := safehttp.New(safehttp.Options{Allow: benchNetworks})
 	defer client.Close()
+	runDispatcher(b, hosts, func(i int) string { return receiverAddress(i, port) }, relay.NewSender(client))
+}
+
+func runDispatcher(b *testing.B, hosts int, address func(i int) string, sender relay.Sender) {
+	store := memstore.New()
+	fillDeliveries(b, store, b.N, func(i int) string { return address(i % hosts) })
 	var left atomic.Int64
 	left.Store(int64(b.N))
 	done := make(chan struct{})
 	dsp := relay.NewDispatcher(relay.DispatcherOptions{
-		Store: store, Sender: relay.NewSender(client), Logger: slog.New(slog.DiscardHandler),
+		Store: store, Sender: sender, Logger: slog.New(slog.DiscardHandler),
 		Settings: func(string) (relay.DeliverySettings, bool) {
 			return relay.DeliverySettings{NotifySecrets: []relay.Secret{relay.NewSecret("abcdef0123456789ABCDEF0123456789")}}, true
 		},
@@ -111,6 +115,22 @@ func benchmarkDispatcher(b *testing.B, hosts int) {
 	if err := dsp.Stop(context.WithoutCancel(b.Context())); err != nil {
 		b.Error(err)
 	}
+}
+
+// BenchmarkDispatch is the dispatcher's own work for one delivery: what is
+// left of BenchmarkDeliver without HTTP.
+func BenchmarkDispatch(b *testing.B) {
+	for _, hosts := range []int{1, 100, 1000} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			runDispatcher(b, hosts, func(i int) string { return receiverAddress(i, 80) }, instantSender{})
+		})
+	}
+}
+
+type instantSender struct{}
+
+func (instantSender) Send(context.Context, *http.Request, []netip.Prefix) (safehttp.Result, error) {
+	return safehttp.Result{Status: 200}, nil
 }
 
 func fillDeliveries(b *testing.B, store relay.Store, n int, address func(i int) string) {
