@@ -88,6 +88,9 @@ func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 			return nil, refusal
 		}
 	}
+	if u, err := url.Parse(req.NotifyURL); err == nil && req.NotifyURL != "" && s.owns(u) {
+		return nil, refuse(KindParam, "notify_url", "that is an address of the relay itself; give one of your site")
+	}
 	m, err := s.merchantOf(c)
 	if err != nil {
 		return nil, err

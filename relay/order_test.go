@@ -233,3 +233,27 @@ func TestSendable(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnAddress_F10: the relay never calls itself, though it may call a
+// site behind its own name.
+func TestOwnAddress_F10(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New(), func(c *relay.Config) {
+		c.Clients[0].AllowOrigins = append(c.Clients[0].AllowOrigins, "https://pay.example.com")
+	})
+	for _, address := range []string{
+		"https://pay.example.com/wechat/notify/main", "https://pay.example.com/v1/orders", "https://PAY.example.com:443/v1/events/x/deliver",
+		"https://pay.example.com/checkout/x",
+	} {
+		req := goodOrder("T1")
+		req.NotifyURL = address
+		if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req); kindOf(err) != relay.KindParam {
+			t.Errorf("notify_url %s: %v, want KindParam", address, err)
+		}
+	}
+	req := goodOrder("T1")
+	req.NotifyURL = "https://pay.example.com/shop/notify"
+	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req); err != nil {
+		t.Errorf("a site behind the relay's name: %v", err)
+	}
+}

@@ -70,6 +70,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 		Store:    o.Store,
 		Settings: rt.deliverySettings,
 		Sender:   o.Sender,
+		Own:      rt.ownAddress,
 		Logger:   o.Logger,
 		Now:      o.Now,
 		Observe:  o.Observe.Dispatch,
