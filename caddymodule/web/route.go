@@ -99,6 +99,12 @@ func routePrefix(publicURL *url.URL) string {
 	return strings.TrimSuffix(PathOf(publicURL), "/")
 }
 
+// Matcher is Handler.Match before there is a Handler: it tells which paths are
+// the relay's below a public address.
+func Matcher(publicURL *url.URL) func(path string) bool {
+	return (&Handler{prefix: routePrefix(publicURL)}).Match
+}
+
 // Match reports whether the path, in the form of PathOf, is one of the
 // relay's. It allocates nothing.
 func (h *Handler) Match(path string) bool {
