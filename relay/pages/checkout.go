@@ -47,12 +47,12 @@ const (
 // WeChat's own names. They allow the payment of this one order and are meant
 // for the page; none is a secret of the merchant.
 type JSAPI struct {
-	AppID     string `json:"appId"`
-	TimeStamp string `json:"timeStamp"`
-	NonceStr  string `json:"nonceStr"`
+	AppID     string `json:"appId"`     //nolint:tagliatelle // WeChat's own name
+	TimeStamp string `json:"timeStamp"` //nolint:tagliatelle // WeChat's own name
+	NonceStr  string `json:"nonceStr"`  //nolint:tagliatelle // WeChat's own name
 	Package   string `json:"package"`
-	SignType  string `json:"signType"`
-	PaySign   string `json:"paySign"`
+	SignType  string `json:"signType"` //nolint:tagliatelle // WeChat's own name
+	PaySign   string `json:"paySign"`  //nolint:tagliatelle // WeChat's own name
 }
 
 // Checkout is all that a cashier page shows and knows. Every text is taken
@@ -108,11 +108,8 @@ var (
 // the HTTP status given. On an error of the view model (ErrState, ErrMissing,
 // ErrQRText) nothing has been written yet.
 func (p *Pages) WriteCheckout(w http.ResponseWriter, r *http.Request, status int, v Checkout) error {
-	switch v.State {
-	case StateNotFound:
-		return p.WriteMessage(w, r, status, Message{Kind: MessageOrderNotFound, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
-	case StateRefused:
-		return p.WriteMessage(w, r, status, Message{Kind: MessageLinkRefused, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
+	if kind, ok := messageOf[v.State]; ok {
+		return p.WriteMessage(w, r, status, Message{Kind: kind, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
 	}
 	lang := languageOf(r)
 	view, err := newCheckoutView(v, lang)
@@ -120,6 +117,12 @@ func (p *Pages) WriteCheckout(w http.ResponseWriter, r *http.Request, status int
 		return err
 	}
 	return p.write(w, r, status, "checkout.html", lang, view)
+}
+
+// messageOf names the states that have no order to show.
+var messageOf = map[State]MessageKind{
+	StateNotFound: MessageOrderNotFound,
+	StateRefused:  MessageLinkRefused,
 }
 
 // layoutView is what every page has.

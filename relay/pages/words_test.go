@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -51,9 +52,7 @@ func texts(t *testing.T, at string, v reflect.Value) map[string]string {
 	t.Helper()
 	all := make(map[string]string)
 	add := func(key string, inner reflect.Value) {
-		for k, text := range texts(t, at+"."+key, inner) {
-			all[k] = text
-		}
+		maps.Copy(all, texts(t, at+"."+key, inner))
 	}
 	switch v.Kind() {
 	case reflect.String:
