@@ -46,22 +46,27 @@ func TestCheckoutStates(t *testing.T) {
 	}{
 		"code": {
 			func(p *relay.CheckoutPage) { p.CodeURL = codeURL }, relay.CheckoutNative, 200, desktopAgent, "waiting_native",
-			[]string{"<svg", "/checkout/" + token + "/status", "1,234.56", "Tea &amp; &lt;b&gt;cake"}, []string{codeURL, "readonly"},
+			[]string{"<svg", "/checkout/" + token + "/status", "1,234.56", "Tea &amp; &lt;b&gt;cake"},
+			[]string{codeURL, "readonly"},
 		},
 		"code on a phone": {
 			func(p *relay.CheckoutPage) { p.CodeURL, p.Phone = codeURL, true }, relay.CheckoutNative, 200, phoneAgent, "wrong_place",
-			[]string{publicURL + "/checkout/" + token, "/checkout/" + token + "/status"}, nil,
+			[]string{publicURL + "/checkout/" + token, "/checkout/" + token + "/status"},
+			nil,
 		},
 		"in WeChat": {
 			func(p *relay.CheckoutPage) {
 				p.JSAPI = &relay.JSAPIInvocation{AppID: "wx8888888888888888", Package: "prepay_id=wx1", PaySign: "c2ln"}
 			},
 			relay.CheckoutJSAPI, 200, weChatAgent, "waiting_jsapi",
-			[]string{`"appId":"wx8888888888888888"`, `"package":"prepay_id=wx1"`, `"paySign":"c2ln"`}, nil,
+			[]string{`"appId":"wx8888888888888888"`, `"package":"prepay_id=wx1"`, `"paySign":"c2ln"`},
+			nil,
 		},
 		"paid": {
 			func(p *relay.CheckoutPage) { p.ReturnURL = "https://books.example.com/done?status=paid&sig=x" }, relay.CheckoutPaid, 200,
-			desktopAgent, "paid", []string{"https://books.example.com/done?status=paid&amp;sig=x"}, []string{"/status"},
+			desktopAgent, "paid",
+			[]string{"https://books.example.com/done?status=paid&amp;sig=x"},
+			[]string{"/status"},
 		},
 		"closed":  {nil, relay.CheckoutClosed, 200, desktopAgent, "closed", nil, nil},
 		"expired": {nil, relay.CheckoutExpired, 200, desktopAgent, "expired", nil, nil},
@@ -87,17 +92,22 @@ func TestCheckoutStates(t *testing.T) {
 			if got := w.Header().Get("Retry-After") != ""; got != (c.status == 503) {
 				t.Errorf("Retry-After given: %v", got)
 			}
-			for _, want := range append(c.has, `data-state="`+c.shown+`"`) {
-				if !strings.Contains(w.Body.String(), want) {
-					t.Errorf("the page lacks %q:\n%s", want, w.Body)
-				}
-			}
-			for _, no := range c.not {
-				if strings.Contains(w.Body.String(), no) {
-					t.Errorf("the page holds %q", no)
-				}
-			}
+			checkTexts(t, w.Body.String(), append(c.has, `data-state="`+c.shown+`"`), c.not)
 		})
+	}
+}
+
+func checkTexts(t *testing.T, page string, has, not []string) {
+	t.Helper()
+	for _, want := range has {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	for _, no := range not {
+		if strings.Contains(page, no) {
+			t.Errorf("the page holds %q", no)
+		}
 	}
 }
 

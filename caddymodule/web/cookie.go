@@ -32,7 +32,7 @@ func (f cookieForm) read(r *http.Request) string {
 }
 
 func (f cookieForm) set(w http.ResponseWriter, browserID string) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure with https; cookieFor says why not always
 		Name:     f.name,
 		Value:    browserID,
 		Path:     "/",

@@ -59,17 +59,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Request-Id", x.id)
 	e := &endpoints[rt]
 	if rt == routeNone {
-		x.fail("unknown", (*exchange).refuseJSON, notFound("address"))
+		x.fail(r.Context(), "unknown", (*exchange).refuseJSON, notFound("address"))
 		return
 	}
-	defer x.recover(e)
+	defer x.recover(r.Context(), e)
 	if !allowed(e.allow, r.Method) {
 		w.Header().Set("Allow", e.allow)
-		x.fail(e.name, e.refuse, errMethod)
+		x.fail(r.Context(), e.name, e.refuse, errMethod)
 		return
 	}
 	if err := e.serve(x); err != nil {
-		x.fail(e.name, e.refuse, err)
+		x.fail(r.Context(), e.name, e.refuse, err)
 	}
 }
 
@@ -78,7 +78,7 @@ func allowed(allow, method string) bool {
 }
 
 // fail answers with a refusal and writes the one log line about it.
-func (x *exchange) fail(name string, refuse func(*exchange, failure) error, err error) {
+func (x *exchange) fail(ctx context.Context, name string, refuse func(*exchange, failure) error, err error) {
 	f := failureOf(err)
 	f.RequestID = x.id
 	if !x.w.begun {
@@ -104,12 +104,12 @@ func (x *exchange) fail(name string, refuse func(*exchange, failure) error, err 
 	if x.w.broken || errors.Is(f.cause, context.Canceled) {
 		level, text = slog.LevelDebug, "request abandoned by its sender"
 	}
-	x.logger.LogAttrs(x.r.Context(), level, text, attrs...)
+	x.logger.LogAttrs(ctx, level, text, attrs...)
 }
 
 // recover keeps a panic inside its request (threats H16). What was thrown may
 // hold anything, so that only errors of the runtime are written down.
-func (x *exchange) recover(e *endpoint) {
+func (x *exchange) recover(ctx context.Context, e *endpoint) {
 	thrown := recover()
 	if thrown == nil {
 		return
@@ -121,7 +121,7 @@ func (x *exchange) recover(e *endpoint) {
 	if err, ok := thrown.(runtime.Error); ok {
 		what = "panic: " + err.Error()
 	}
-	x.fail(e.name, e.refuse, errors.New(what+"\n"+string(debug.Stack())))
+	x.fail(ctx, e.name, e.refuse, errors.New(what+"\n"+string(debug.Stack())))
 }
 
 func (x *exchange) refuseJSON(f failure) error { return writeFailure(x.w, f) }

@@ -81,10 +81,9 @@ func TestPanicStaysInItsRequest_H16(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFace(t, &fakeService{order: func(string, bool) (relay.OrderView, error) {
+			f := newFace(t, &fakeService{order: func(orderNo string, _ bool) (relay.OrderView, error) {
 				if thrown == nil {
-					var none []int
-					_ = none[len(none)]
+					_ = []int{}[len(orderNo)]
 				}
 				panic(thrown)
 			}})

@@ -30,6 +30,7 @@ func BenchmarkCreateOrder(b *testing.B) {
 }
 
 func benchmarkCreateOrder(b *testing.B, store relay.Store) {
+	b.Helper()
 	w := newWorldOn(b, store, func(c *relay.Config) { c.Clients[0].Rate = 1e6 })
 	w.browser.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
 	b.Cleanup(w.browser.CloseIdleConnections)

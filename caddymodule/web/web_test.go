@@ -148,12 +148,12 @@ type face struct {
 	log     *bytes.Buffer
 }
 
-func newFace(t testing.TB, service *fakeService, change ...func(*Options)) face {
-	t.Helper()
+func newFace(tb testing.TB, service *fakeService, change ...func(*Options)) face {
+	tb.Helper()
 	f := face{service: service, log: new(bytes.Buffer)}
 	o := Options{
 		Service:   service,
-		PublicURL: mustURL(t, publicURL),
+		PublicURL: mustURL(tb, publicURL),
 		Ready:     func(context.Context) error { return nil },
 		Logger:    slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -162,7 +162,7 @@ func newFace(t testing.TB, service *fakeService, change ...func(*Options)) face 
 	}
 	h, err := New(o)
 	if err != nil {
-		t.Fatalf("New: %v", err)
+		tb.Fatalf("New: %v", err)
 	}
 	f.Handler = h
 	return f
@@ -178,18 +178,18 @@ func at(address string) func(*Options) {
 	}
 }
 
-func mustURL(t testing.TB, s string) *url.URL {
-	t.Helper()
+func mustURL(tb testing.TB, s string) *url.URL {
+	tb.Helper()
 	u, err := url.Parse(s)
 	if err != nil {
-		t.Fatalf("parsing %q: %v", s, err)
+		tb.Fatalf("parsing %q: %v", s, err)
 	}
 	return u
 }
 
 // do sends a request with header lines given as name, value, name, value.
-func (f face) do(t testing.TB, method, target, body string, header ...string) *httptest.ResponseRecorder {
-	t.Helper()
+func (f face) do(tb testing.TB, method, target, body string, header ...string) *httptest.ResponseRecorder {
+	tb.Helper()
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
@@ -200,13 +200,13 @@ func (f face) do(t testing.TB, method, target, body string, header ...string) *h
 }
 
 // errorBody reads an error body, strictly.
-func errorBody(t testing.TB, w *httptest.ResponseRecorder) failure {
-	t.Helper()
+func errorBody(tb testing.TB, w *httptest.ResponseRecorder) failure {
+	tb.Helper()
 	var f failure
 	d := json.NewDecoder(w.Body)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&f); err != nil {
-		t.Fatalf("error body: %v", err)
+		tb.Fatalf("error body: %v", err)
 	}
 	return f
 }
