@@ -255,8 +255,8 @@ func TestDecodeUnsupportedTargets(t *testing.T) {
 			N int `json:"n,string"`
 		}),
 		"repeated name": new(struct {
-			A int `json:"B"`
-			B int
+			A    int `json:"Name"` //nolint:tagliatelle // the name of the other field
+			Name int
 		}),
 	}
 	for name, target := range tests {

@@ -63,7 +63,7 @@ func (c *Client) attempt(ctx context.Context, op, address string, r reply) error
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, transport.WithoutURL(err))
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	body, err := transport.ReadAll(resp.Body, maxAnswer)
 	if err != nil {
 		return fmt.Errorf("%s: %w", op, err)

@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-func newTestClient(t testing.TB, change func(*Options)) *Client {
-	t.Helper()
+func newTestClient(tb testing.TB, change func(*Options)) *Client {
+	tb.Helper()
 	o := Options{AppID: "appid", Secret: func() []byte { return []byte("secret-marker") }}
 	if change != nil {
 		change(&o)
 	}
 	c, err := NewClient(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

@@ -25,6 +25,7 @@ func TestCipherOpen_B10(t *testing.T) {
 		Error     bool
 	}
 	forEachVector(t, "aes_gcm", func(t *testing.T, v vector[gcmVector, expected]) {
+		t.Helper()
 		if _, err := NewCipher(APIv3Key(v.Input.Key)); (err != nil) != (v.KeyBits == 128) {
 			t.Fatalf("NewCipher with a key of %d bytes: %v", len(v.Input.Key), err)
 		}

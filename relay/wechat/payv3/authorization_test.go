@@ -19,6 +19,7 @@ type authorizationVector struct {
 func TestAuthorization(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "v3_authorization", func(t *testing.T, v vector[authorizationVector, struct{ Header string }]) {
+		t.Helper()
 		a := Authorization{
 			MchID: v.Input.MchID, Nonce: v.Input.Nonce, Timestamp: v.Input.Timestamp,
 			SerialNo: v.Input.SerialNo, Signature: v.Input.Signature,

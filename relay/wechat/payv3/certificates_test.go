@@ -33,6 +33,7 @@ type certificateExpected struct {
 func TestDecryptCertificatesVectors(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "platform_certificate", func(t *testing.T, v vector[certificateVector, certificateExpected]) {
+		t.Helper()
 		cipher, err := newCipher(APIv3Key(v.Input.APIv3Key))
 		if err != nil {
 			t.Fatal(err)

@@ -125,7 +125,7 @@ func (c *Client) exchange(ctx context.Context, cl call, req *http.Request) (stat
 	if err != nil {
 		return 0, nil, &transportError{err: transport.WithoutURL(err)}
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	body, err = transport.ReadAll(resp.Body, maxAnswer)
 	if _, ok := errors.AsType[*transport.TooLongError](err); ok {
 		return resp.StatusCode, nil, err

@@ -386,7 +386,7 @@ func BenchmarkPrepay(b *testing.B) {
 	}
 	c := newTestClient(b, func(o *ClientOptions) {
 		o.HTTP = &http.Client{Transport: roundTripper(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: 200, Header: h, Body: io.NopCloser(strings.NewReader(goodPrepayAnswer))}, nil
+			return &http.Response{StatusCode: http.StatusOK, Header: h, Body: io.NopCloser(strings.NewReader(goodPrepayAnswer))}, nil
 		})}
 	})
 	b.Run("call", func(b *testing.B) {

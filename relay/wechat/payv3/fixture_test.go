@@ -45,8 +45,8 @@ func fixedClock() time.Time { return testNow }
 
 // newCertificate issues a certificate for key, valid from 30 days before
 // testNow to 30 days after it, moved by shift. parent nil means self-signed.
-func newCertificate(t testing.TB, serial int64, key *rsa.PrivateKey, shift time.Duration, parent *x509.Certificate, parentKey *rsa.PrivateKey) *x509.Certificate {
-	t.Helper()
+func newCertificate(tb testing.TB, serial int64, key *rsa.PrivateKey, shift time.Duration, parent *x509.Certificate, parentKey *rsa.PrivateKey) *x509.Certificate {
+	tb.Helper()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(serial),
 		Subject:               pkix.Name{CommonName: "Tenpay.com sign"},
@@ -61,11 +61,11 @@ func newCertificate(t testing.TB, serial int64, key *rsa.PrivateKey, shift time.
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -75,59 +75,59 @@ func certificatePEM(c *x509.Certificate) []byte {
 }
 
 // certificatePlatform signs with key, known by its certificate.
-func certificatePlatform(t testing.TB, c *x509.Certificate, key *rsa.PrivateKey) *Platform {
-	t.Helper()
-	return newTestPlatform(t, PlatformKey{Serial: CertificateSerial(c), Private: key, Certificate: c})
+func certificatePlatform(tb testing.TB, c *x509.Certificate, key *rsa.PrivateKey) *Platform {
+	tb.Helper()
+	return newTestPlatform(tb, PlatformKey{Serial: CertificateSerial(c), Private: key, Certificate: c})
 }
 
 // publicKeyPlatform signs with the key that publicKeyRing trusts.
-func publicKeyPlatform(t testing.TB) *Platform {
-	t.Helper()
-	return newTestPlatform(t, PlatformKey{Serial: testPublicKey, Private: testKeys().platform})
+func publicKeyPlatform(tb testing.TB) *Platform {
+	tb.Helper()
+	return newTestPlatform(tb, PlatformKey{Serial: testPublicKey, Private: testKeys().platform})
 }
 
-func newTestPlatform(t testing.TB, keys ...PlatformKey) *Platform {
-	t.Helper()
+func newTestPlatform(tb testing.TB, keys ...PlatformKey) *Platform {
+	tb.Helper()
 	p, err := NewPlatform(PlatformOptions{Keys: keys, Now: fixedClock})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
-func newTestRing(t testing.TB, o KeyRingOptions) *KeyRing {
-	t.Helper()
+func newTestRing(tb testing.TB, o KeyRingOptions) *KeyRing {
+	tb.Helper()
 	k, err := NewKeyRing(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return k
 }
 
-func publicKeyRing(t testing.TB) *KeyRing {
-	t.Helper()
-	return newTestRing(t, KeyRingOptions{PublicKeys: map[string]*rsa.PublicKey{testPublicKey: &testKeys().platform.PublicKey}})
+func publicKeyRing(tb testing.TB) *KeyRing {
+	tb.Helper()
+	return newTestRing(tb, KeyRingOptions{PublicKeys: map[string]*rsa.PublicKey{testPublicKey: &testKeys().platform.PublicKey}})
 }
 
-func newTestCipher(t testing.TB) *Cipher {
-	t.Helper()
+func newTestCipher(tb testing.TB) *Cipher {
+	tb.Helper()
 	c, err := NewCipher(APIv3Key(testAPIv3Key))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
 // newTestClient returns a client in public-key mode with the fixed clock;
 // change alters its options.
-func newTestClient(t testing.TB, change func(*ClientOptions)) *Client {
-	t.Helper()
+func newTestClient(tb testing.TB, change func(*ClientOptions)) *Client {
+	tb.Helper()
 	o := ClientOptions{
 		MchID:             testMchID,
 		CertificateSerial: testSerial,
 		PrivateKey:        testKeys().merchant,
 		APIv3Key:          APIv3Key(testAPIv3Key),
-		Keys:              publicKeyRing(t),
+		Keys:              publicKeyRing(tb),
 		BaseURL:           "https://primary.example",
 		BackupURL:         "https://backup.example",
 		HTTP:              &http.Client{Transport: roundTripper(noRequest)},
@@ -138,7 +138,7 @@ func newTestClient(t testing.TB, change func(*ClientOptions)) *Client {
 	}
 	c, err := NewClient(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -162,31 +162,31 @@ func serve(h http.HandlerFunc) *http.Client {
 }
 
 // reply writes an answer signed by p with the key called serial.
-func reply(t testing.TB, w http.ResponseWriter, p *Platform, serial string, status int, body string) {
-	t.Helper()
+func reply(tb testing.TB, w http.ResponseWriter, p *Platform, serial string, status int, body string) {
+	tb.Helper()
 	if err := p.SignHeaders(w.Header(), serial, []byte(body)); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
 }
 
 // signedNotification returns a notification of the public-key platform.
-func signedNotification(t testing.TB, eventType, originalType, plaintext string) (http.Header, []byte) {
-	t.Helper()
-	p := publicKeyPlatform(t)
-	body, err := p.NewNotification(newTestCipher(t), "EV-2018022511223320873", eventType, originalType, "支付成功", []byte(plaintext))
+func signedNotification(tb testing.TB, eventType, originalType, plaintext string) (http.Header, []byte) {
+	tb.Helper()
+	p := publicKeyPlatform(tb)
+	body, err := p.NewNotification(newTestCipher(tb), "EV-2018022511223320873", eventType, originalType, "支付成功", []byte(plaintext))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return signed(t, p, testPublicKey, body), body
+	return signed(tb, p, testPublicKey, body), body
 }
 
-func signed(t testing.TB, p *Platform, serial string, body []byte) http.Header {
-	t.Helper()
+func signed(tb testing.TB, p *Platform, serial string, body []byte) http.Header {
+	tb.Helper()
 	h := http.Header{}
 	if err := p.SignHeaders(h, serial, body); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return h
 }

@@ -13,6 +13,7 @@ func TestJSAPIMessage(t *testing.T) {
 		Key                                 []byte `json:"private_key_pkcs8_b64"`
 	}
 	forEachVector(t, "v3_jsapi_paysign", func(t *testing.T, v vector[input, struct{ Message, PaySign string }]) {
+		t.Helper()
 		message := jsapiMessage(v.Input.AppID, v.Input.TimeStamp, v.Input.NonceStr, v.Input.Package)
 		if string(message) != v.Expected.Message {
 			t.Errorf("message %q, want %q", message, v.Expected.Message)
@@ -28,6 +29,7 @@ func TestAPPMessage(t *testing.T) {
 		Key                                  []byte `json:"private_key_pkcs8_b64"`
 	}
 	forEachVector(t, "v3_app_sign", func(t *testing.T, v vector[input, struct{ Message, Sign string }]) {
+		t.Helper()
 		message := appMessage(v.Input.AppID, v.Input.Timestamp, v.Input.NonceStr, v.Input.PrepayID)
 		if string(message) != v.Expected.Message {
 			t.Errorf("message %q, want %q", message, v.Expected.Message)

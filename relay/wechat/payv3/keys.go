@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -115,12 +116,10 @@ func onlyBlock(data []byte, types ...string) ([]byte, error) {
 	if next, _ := pem.Decode(rest); next != nil {
 		return nil, errors.New("more than one PEM block")
 	}
-	for _, t := range types {
-		if block.Type == t {
-			return block.Bytes, nil
-		}
+	if !slices.Contains(types, block.Type) {
+		return nil, fmt.Errorf("PEM block is no %s", strings.Join(types, " or "))
 	}
-	return nil, fmt.Errorf("PEM block is no %s", strings.Join(types, " or "))
+	return block.Bytes, nil
 }
 
 // CertificateSerial returns the serial number as WeChat writes it: upper-case

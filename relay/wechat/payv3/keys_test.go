@@ -37,6 +37,7 @@ func TestCertificateSerial(t *testing.T) {
 		Certificate string `json:"certificate_pem"`
 	}
 	forEachVector(t, "cert_serial", func(t *testing.T, v vector[input, struct{ Serial string }]) {
+		t.Helper()
 		c, err := ParseCertificate([]byte(v.Input.Certificate))
 		if err != nil {
 			t.Fatal(err)

@@ -15,6 +15,7 @@ type messageVector struct {
 func TestRequestMessage(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "v3_request_message", func(t *testing.T, v vector[messageVector, struct{ Message string }]) {
+		t.Helper()
 		u, err := url.Parse(v.Input.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -29,6 +30,7 @@ func TestRequestMessage(t *testing.T) {
 func TestResponseMessage(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "v3_response_message", func(t *testing.T, v vector[messageVector, struct{ Message string }]) {
+		t.Helper()
 		got := ResponseMessage(v.Input.Timestamp, v.Input.Nonce, []byte(v.Input.Body))
 		if string(got) != v.Expected.Message {
 			t.Errorf("ResponseMessage = %q, want %q", got, v.Expected.Message)
@@ -44,6 +46,7 @@ type signVector struct {
 func TestSign(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "v3_sign", func(t *testing.T, v vector[signVector, struct{ Signature string }]) {
+		t.Helper()
 		key := privateKeyOf(t, v.Input.Key)
 		got, err := Sign(key, []byte(v.Input.Message))
 		if err != nil || got != v.Expected.Signature {
@@ -89,6 +92,7 @@ func TestVerifySignature(t *testing.T) {
 		Serial string `json:"certificate_serial"`
 	}
 	forEachVector(t, "v3_verify", func(t *testing.T, v vector[verifyVector, expected]) {
+		t.Helper()
 		key := v.Input.key(t)
 		if err := verifySignature(key, []byte(v.Input.Message), v.Input.Signature); (err == nil) != v.Expected.Valid {
 			t.Fatalf("verifySignature = %v, want valid %t", err, v.Expected.Valid)

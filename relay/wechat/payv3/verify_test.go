@@ -81,6 +81,7 @@ func (v signedVector) refuseTampered(t *testing.T) {
 func TestVerifyResponseVector(t *testing.T) {
 	t.Parallel()
 	forEachVector(t, "v3_response", func(t *testing.T, v vector[signedVector, struct{ Valid bool }]) {
+		t.Helper()
 		v.Input.refuseTampered(t)
 	})
 }

@@ -99,7 +99,7 @@ func TestWithoutURL_H03(t *testing.T) {
 	if got := WithoutURL(err); strings.Contains(got.Error(), "marker") || !errors.Is(got, refused) {
 		t.Errorf("WithoutURL = %v", got)
 	}
-	if got := WithoutURL(refused); got != refused {
+	if got := WithoutURL(refused); !errors.Is(got, refused) {
 		t.Errorf("WithoutURL of another error = %v", got)
 	}
 }
