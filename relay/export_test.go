@@ -1,9 +1,6 @@
 package relay
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // What the tests of package relay_test see of the inside: they live outside
 // because a store in memory imports this package.
@@ -49,10 +46,10 @@ func (rt *Runtime) SweepExpired(ctx context.Context) { rt.expiry.sweep(ctx) }
 func Sendable(s string) string { return sendable(s) }
 
 // ExpiryTick is the worker's rhythm.
-const ExpiryTick = time.Duration(expiryTick)
+const ExpiryTick = expiryTick
 
 // MaxFlows and FlowLife bound browser flows.
 const (
 	MaxFlows = maxFlows
-	FlowLife = time.Duration(flowLife)
+	FlowLife = flowLife
 )

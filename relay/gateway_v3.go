@@ -127,8 +127,7 @@ func (g *gatewayV3) ParseNotification(ctx context.Context, raw RawNotification) 
 
 // verificationError gives a refusal the closed word that metrics count by.
 func verificationError(err error) error {
-	var bad *payv3.VerifyError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*payv3.VerifyError](err); ok {
 		return &VerificationError{Reason: string(bad.Reason), Err: err}
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

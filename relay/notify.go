@@ -94,8 +94,7 @@ func answerFor(result settleResult, err error) (string, error) {
 // refusalOf turns a failed verification into a label and a refusal that
 // tells a prober nothing.
 func refusalOf(err error) (string, error) {
-	var bad *VerificationError
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*VerificationError](err); ok {
 		return bad.Reason, &Error{Kind: KindSign, Message: "notification refused", Err: err}
 	}
 	return "unavailable", &Error{Kind: KindUnavailable, Message: "cannot verify this now", Err: err}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -128,6 +129,6 @@ func (rt *Runtime) deliverySettings(clientID string) (DeliverySettings, bool) {
 	}
 	return DeliverySettings{
 		NotifySecrets: c.NotifySecrets,
-		AllowNetworks: append(s.cfg.AllowNetworks[:len(s.cfg.AllowNetworks):len(s.cfg.AllowNetworks)], c.AllowNetworks...),
+		AllowNetworks: slices.Concat(s.cfg.AllowNetworks, c.AllowNetworks),
 	}, true
 }

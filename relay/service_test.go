@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,14 +114,10 @@ func (b *bench) now() time.Time {
 	return b.clock
 }
 
-var nonces int64
-var noncesMu sync.Mutex
+var nonces atomic.Int64
 
 func (b *bench) caller(c *relay.Client) *relay.Caller {
-	noncesMu.Lock()
-	defer noncesMu.Unlock()
-	nonces++
-	return relay.CallerFor(c, "nonce-0000000000"+strconv.FormatInt(nonces, 10))
+	return relay.CallerFor(c, "nonce-0000000000"+strconv.FormatInt(nonces.Add(1), 10))
 }
 
 // order makes an order of 100 fen.
@@ -280,8 +277,7 @@ func (refusingSender) Send(context.Context, *http.Request, []netip.Prefix) (safe
 }
 
 func kindOf(err error) relay.Kind {
-	var known *relay.Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*relay.Error](err); ok {
 		return known.Kind
 	}
 	return 0

@@ -90,8 +90,7 @@ func TestParseAuthorization_C01_C02_C18(t *testing.T) {
 }
 
 func kindOf(err error) Kind {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known.Kind
 	}
 	return 0
