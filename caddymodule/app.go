@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,10 +91,10 @@ func (App) CaddyModule() caddy.ModuleInfo {
 // What is wrong with it is left for Validate to report, all of it at once.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Slogger()
-	a.face.init()
 	r := newResolver()
 	a.loadStore(ctx, r)
 	a.config = a.build(r)
+	a.face.init(cmp.Or(a.config.PublicURL, someLocalURL)) // without a path when it is still to be found
 	a.problems, a.warnings = r.problems, r.warnings
 	return registerMetrics(ctx.GetMetricsRegistry())
 }
@@ -145,13 +146,15 @@ func (a *App) build(r *resolver) *relay.Config {
 	return config
 }
 
+// someLocalURL stands for a public_url whose port is only known in Start.
+var someLocalURL = &url.URL{Scheme: "http", Host: "localhost"}
+
 // Validate reports everything that is wrong with the configuration, each
 // with block, field and fix.
 func (a *App) Validate() error {
 	config := *a.config
 	if a.defaultsPublicURL() {
-		// The port is only known in Start, and does not matter here.
-		config.PublicURL = &url.URL{Scheme: "http", Host: "localhost"}
+		config.PublicURL = someLocalURL
 	}
 	errs := make([]error, 0, len(a.problems))
 	reported := make(map[place]bool)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/wxrelay/wxrelay/caddymodule/web"
@@ -12,14 +13,19 @@ import (
 // starts apps in random order, so a site may be there before the relay.
 const startWait = 10 * time.Second
 
-// face is what handlers see of an App: nothing until it is open, and then
-// the web.Handler of its configuration.
+// face is what handlers see of an App: which paths are the relay's, and, once
+// it is open, the web.Handler that answers them.
 type face struct {
+	match func(path string) bool
 	ready chan struct{} // closed once web is set
 	web   *web.Handler
 }
 
-func (f *face) init() { f.ready = make(chan struct{}) }
+// init makes a closed face for the paths below an address.
+func (f *face) init(publicURL *url.URL) {
+	f.match = web.Matcher(publicURL)
+	f.ready = make(chan struct{})
+}
 
 // open lets requests in. It is called once.
 func (f *face) open(h *web.Handler) {
@@ -29,18 +35,15 @@ func (f *face) open(h *web.Handler) {
 
 // drain ends live streams. Nothing happens when the face never opened.
 func (f *face) drain() {
-	if f.web != nil {
+	select {
+	case <-f.ready:
 		f.web.Drain()
+	default:
 	}
 }
 
 // handler returns the web.Handler as soon as there is one.
 func (f *face) handler(ctx context.Context) (*web.Handler, error) {
-	select {
-	case <-f.ready:
-		return f.web, nil
-	default:
-	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	select {

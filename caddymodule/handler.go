@@ -45,6 +45,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = app.(*App)
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		h.app.servers = append(h.app.servers, server)
+		// A server that shuts down waits for open requests, and may do so
+		// before the app is told to stop.
+		server.RegisterOnShutdown(h.app.face.drain)
 	}
 	return nil
 }
@@ -56,19 +59,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if original.URL != nil {
 		sent = original.URL
 	}
-	handler, err := h.app.face.handler(r.Context())
-	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
-	}
-	if !handler.Match(web.PathOf(sent)) {
+	if !h.app.face.match(web.PathOf(sent)) {
 		return next.ServeHTTP(w, r)
 	}
+	handler, err := h.app.face.handler(r.Context())
+	if err != nil {
+		return unavailable(w, err)
+	}
 	if !h.app.engine.users.enter() {
-		return caddyhttp.Error(http.StatusServiceUnavailable, errors.New("the relay is closing"))
+		return unavailable(w, errors.New("the relay is closing"))
 	}
 	defer h.app.engine.users.leave()
 	handler.ServeHTTP(w, asSent(r, &original))
 	return nil
+}
+
+// unavailable refuses a request that came too early or too late.
+func unavailable(w http.ResponseWriter, err error) error {
+	w.Header().Set("Retry-After", "1")
+	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }
 
 // asSent is the request as the client sent it. Rewriting changes Method, URL
