@@ -54,7 +54,7 @@ func (e *Error) in(name string) *Error {
 // fail makes an error for the read position.
 func (s *scanner) fail(p Problem) *Error { return &Error{Problem: p, Offset: s.pos} }
 
-// within puts err, which may be nil, inside the member called name.
+// within puts err inside the member called name.
 func within(err error, name string) error {
 	if e, ok := err.(*Error); ok { //nolint:errorlint // made by this package a few calls below, never wrapped
 		return e.in(name)

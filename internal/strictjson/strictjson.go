@@ -157,7 +157,10 @@ func (d *decoder) unknown(p *plan, name []byte, seen *nameSet) error {
 	if !seen.add(name) {
 		return d.fail(Duplicate).in(printable(name))
 	}
-	return within(d.skip(), printable(name))
+	if err := d.skip(); err != nil {
+		return within(err, printable(name))
+	}
+	return nil
 }
 
 // stringMap decodes an object whose members are all strings.
