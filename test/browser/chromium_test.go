@@ -49,7 +49,20 @@ func runWithChromium(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(profile)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(),
+	browser, stop, err := startChromium(path, profile)
+	defer stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "starting", path+":", err)
+		return 1
+	}
+	chromium.context = browser //nolint:fatcontext // set once, before the first test
+	return m.Run()
+}
+
+// startChromium starts the browser of the test run. The stop function ends it
+// and is to be called in any case.
+func startChromium(path, profile string) (browser context.Context, stop func(), err error) {
+	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path),
 		chromedp.UserDataDir(profile),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
@@ -61,15 +74,12 @@ func runWithChromium(m *testing.M) int {
 		chromedp.Flag("hide-scrollbars", true),
 		chromedp.Flag("force-color-profile", "srgb"),
 	)
-	defer stop()
 	browser, closeBrowser := chromedp.NewContext(allocator, chromedp.WithErrorf(ignoreNews), chromedp.WithLogf(ignoreNews))
-	defer closeBrowser()
-	if err := chromedp.Run(browser); err != nil {
-		fmt.Fprintln(os.Stderr, "starting", path+":", err)
-		return 1
+	stop = func() {
+		closeBrowser()
+		stopAllocator()
 	}
-	chromium.context = browser
-	return m.Run()
+	return browser, stop, chromedp.Run(browser)
 }
 
 // ignoreNews drops the library's remarks on protocol messages that are newer
@@ -103,10 +113,7 @@ type device struct {
 	noScript      bool
 }
 
-var (
-	phone   = device{width: 360, height: 740, mobile: true, language: "zh-CN"}
-	desktop = device{width: 1280, height: 800, language: "zh-CN"}
-)
+var phone = device{width: 360, height: 740, mobile: true, language: "zh-CN"}
 
 // weChatAgent is how WeChat's web view on Android names itself.
 const weChatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 " +

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-
 	"github.com/wxrelay/wxrelay/relay/pages"
 )
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
-
 	"github.com/wxrelay/wxrelay/relay/pages"
 )
 
