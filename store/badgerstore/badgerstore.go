@@ -17,6 +17,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,6 +140,9 @@ func (s *Store) openBadger() (*committer, error) {
 		// have their numbers.
 		eventSeq = max(eventSeq, check.eventSeq) + lostEvents
 		if err := createWater(s.opts.Path, seq, eventSeq); err != nil {
+			return nil, err
+		}
+		if err := os.Remove(filepath.Join(s.opts.Path, lossName)); err != nil && !missing(err) {
 			return nil, err
 		}
 	}

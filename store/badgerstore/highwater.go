@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -184,17 +185,48 @@ func (w *water) close() error {
 // LossError says that the store lacks groups that were committed: its files
 // are damaged, or an old copy was put in their place.
 type LossError struct {
-	Dir  string
-	Want uint64 // group that was committed last, as far as is known
-	Have uint64 // group that the store ends with
-	Why  string // what shows it
+	Dir  string `json:"dir"`
+	Want uint64 `json:"want"` // group that was committed last, as far as is known
+	Have uint64 `json:"have"` // group before the first that is missing
+	Why  string `json:"why"`  // what shows it
 }
 
 // Error says what happened and what to do.
 func (e *LossError) Error() string {
-	return fmt.Sprintf("store %q has lost committed work: it ends with commit %d, but commit %d was made durable (%s). "+
-		"Put the newest backup in place; or, to go on without the lost commits %d to %d, "+
-		"start once with the accept-loss switch", e.Dir, e.Have, e.Want, e.Why, e.Have+1, e.Want)
+	return fmt.Sprintf("store %q has lost committed work: commits %d to %d were durable and are missing (%s). "+
+		"Put the newest backup in place; or, to go on without them, start once with the accept-loss switch",
+		e.Dir, e.Have+1, e.Want, e.Why)
+}
+
+// lossName is the note of a loss that was found after Badger had opened.
+const lossName = "loss.json"
+
+func writeLoss(e *LossError) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(e.Dir, lossName), b, 0o600); err != nil {
+		return err
+	}
+	return syncDir(e.Dir)
+}
+
+// readLoss reads the note, if there is one. One that cannot be read still
+// says that there was a loss.
+func readLoss(dir string) (LossError, bool) {
+	b, err := os.ReadFile(filepath.Join(dir, lossName))
+	if missing(err) {
+		return LossError{}, false
+	}
+	var e LossError
+	if err == nil {
+		err = json.Unmarshal(b, &e)
+	}
+	if err != nil {
+		e = LossError{Why: "an earlier start has left the note " + lossName}
+	}
+	return e, true
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

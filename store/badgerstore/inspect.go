@@ -24,6 +24,8 @@ type inspection struct {
 	eventSeq uint64
 	first    uint64 // first group in the logs; 0 when they hold none
 	lost     bool   // groups are missing, which was accepted
+	tables   int    // that the manifest lists
+	cut      bool   // the manifest was cut short and tables were set aside
 }
 
 // inspect reads the high-water mark and the logs. With AcceptLoss it reports
@@ -47,11 +49,27 @@ func (s *Store) inspect() (inspection, error) {
 		return inspection{}, err
 	}
 	in := inspection{want: want, eventSeq: eventSeq}
+	if noted, ok := readLoss(s.opts.Path); ok {
+		if err := s.loss(&in, noted); err != nil {
+			return in, err
+		}
+	}
 	logs, err := readLogs(s.opts.Path)
 	if err != nil {
 		return inspection{}, err
 	}
-	return in, s.compareLogs(&in, logs)
+	if err := s.compareLogs(&in, logs); err != nil {
+		return in, err
+	}
+	if in.tables, in.cut, err = inspectTables(s.opts.Path); err != nil {
+		return in, err
+	}
+	if in.cut {
+		if err := setAside(s.opts.Path); err != nil {
+			return in, fmt.Errorf("keeping tables of a manifest that was cut short: %w", err)
+		}
+	}
+	return in, dropEmpty(s.opts.Path)
 }
 
 // compareLogs looks for gaps between the logs and after the last one.
@@ -91,19 +109,44 @@ func (s *Store) loss(in *inspection, e LossError) error {
 }
 
 // opened compares what Badger has with what the files said. have is the last
-// group in it.
+// group in it. Badger has rewritten its files by now, so that the next start
+// would not see the loss; a note keeps refusing until it is accepted.
 func (in *inspection) opened(s *Store, have uint64) error {
+	err := in.behind(s, have)
+	if loss, ok := errors.AsType[*LossError](err); ok {
+		return errors.Join(err, writeLoss(loss))
+	}
+	if err != nil || in.lost {
+		return err
+	}
+	if in.cut { // nothing is missing
+		return os.RemoveAll(filepath.Join(s.opts.Path, asideName))
+	}
+	return nil
+}
+
+func (in *inspection) behind(s *Store, have uint64) error {
 	if have < in.want && !in.lost {
-		if err := s.loss(in, LossError{Want: in.want, Have: have, Why: "the high-water mark says so"}); err != nil {
+		if err := s.loss(in, LossError{Want: in.want, Have: have, Why: in.why()}); err != nil {
 			return err
 		}
 	}
 	if in.first > 1 {
-		if before := groupBefore(s.db, in.first); before > 0 && before < in.first-1 {
-			return s.loss(in, LossError{Want: in.first - 1, Have: before, Why: "a log between the tables and the newest log is missing"})
+		// Compaction keeps only the newest number, so finding none proves
+		// nothing while there are tables.
+		before := groupBefore(s.db, in.first)
+		if known := before > 0 || in.tables == 0 || in.cut; known && before < in.first-1 {
+			return s.loss(in, LossError{Want: in.first - 1, Have: before, Why: in.why()})
 		}
 	}
 	return nil
+}
+
+func (in *inspection) why() string {
+	if in.cut {
+		return "the file MANIFEST is cut short or lost; it and all tables are kept in " + asideName
+	}
+	return "the high-water mark and the logs say so"
 }
 
 // groupBefore finds the last group before the logs that the tables know of, 0
