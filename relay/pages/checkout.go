@@ -95,7 +95,7 @@ type Checkout struct {
 	Test       bool
 	SandboxURL string
 
-	RequestID string // shown where something went wrong
+	RequestID string // for support; shown only where something went wrong
 }
 
 // Errors of WriteCheckout: the caller mixed up what a page needs.
@@ -188,12 +188,15 @@ func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
 	view := &checkoutView{
 		layoutView: layoutView{
 			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, Paying: payingStates, State: v.State,
-			Test: v.Test, SandboxURL: webAddress(v.SandboxURL), RequestID: plain(v.RequestID, maxName),
+			Test: v.Test, SandboxURL: webAddress(v.SandboxURL),
 		},
 		Shop: plain(v.Shop, maxName), Description: plain(v.Description, maxDescription), OrderNo: plain(v.OrderNo, maxName),
 		Amount: fenGrouped(v.AmountFen), AmountPlain: fenDecimal(v.AmountFen),
 	}
 	view.setWays(v)
+	if v.State == StateUnavailable {
+		view.RequestID = plain(v.RequestID, maxName)
+	}
 	if err := view.setQR(v); err != nil {
 		return nil, err
 	}

@@ -346,6 +346,18 @@ func TestWrongPlaceSaysWhere(t *testing.T) {
 	}
 }
 
+// A number for support is of use where something went wrong, and noise
+// elsewhere.
+func TestRequestIDStandsWhereItHelps(t *testing.T) {
+	t.Parallel()
+	for _, state := range allStates {
+		shown := strings.Contains(draw(t, ordinary(state), "en").Body.String(), ordinary(state).RequestID)
+		if want := state == StateUnavailable || state == StateNotFound || state == StateRefused; shown != want {
+			t.Errorf("%s: request number shown = %v, want %v", state, shown, want)
+		}
+	}
+}
+
 // A reader of the screen hears each change, finds one heading, and each
 // control has a name.
 func TestPagesAreAccessible(t *testing.T) {
