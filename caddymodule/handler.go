@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,7 +21,9 @@ func init() {
 // then share one relay; the app wxrelay configures it.
 //
 // Paths and signatures are judged by the request as the client sent it,
-// before any rewriting.
+// before any rewriting. Requests of the relay's with a secret in the query,
+// such as WeChat's login code, are left out of access logs; the relay's own
+// log tells of those that it refused.
 type Handler struct {
 	app *App
 }
@@ -70,8 +73,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return unavailable(w, errors.New("the relay is closing"))
 	}
 	defer h.app.engine.users.leave()
+	if secretQuery(sent.RawQuery) {
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
 	handler.ServeHTTP(w, asSent(r, &original))
 	return nil
+}
+
+// secretNames are the query parameters that must not be kept in access logs:
+// WeChat's login codes, signatures of links, and what clients of WeChat's own
+// calls send in the address.
+var secretNames = [...]string{"code=", "sig=", "secret=", "access_token=", "refresh_token="}
+
+// secretQuery reports whether a query holds one of them. Caddy redacts
+// headers in access logs and never queries (threats H04).
+func secretQuery(query string) bool {
+	for query != "" {
+		item, rest, _ := strings.Cut(query, "&")
+		for _, name := range secretNames {
+			if strings.HasPrefix(item, name) {
+				return true
+			}
+		}
+		query = rest
+	}
+	return false
 }
 
 // unavailable refuses a request that came too early or too late.
