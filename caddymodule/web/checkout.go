@@ -117,7 +117,6 @@ func (x *exchange) showCode() error {
 		return err
 	}
 	h := x.w.Header()
-	pages.SetHeaders(h)
 	h.Set("Content-Type", "image/svg+xml")
 	h.Set("Content-Length", strconv.Itoa(len(svg)))
 	_, err = x.w.Write(svg)
@@ -165,7 +164,6 @@ func (x *exchange) redirect(to string) error {
 		}
 	}
 	h := x.w.Header()
-	pages.SetHeaders(h)
 	h.Set("Location", to)
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusSeeOther)

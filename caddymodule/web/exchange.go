@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+
+	"github.com/wxrelay/wxrelay/relay/pages"
 )
 
 // exchange is one request and its answer under way.
@@ -22,10 +24,11 @@ type exchange struct {
 
 // endpoint is how a route is answered.
 type endpoint struct {
-	name   string // in the log, where paths would show tokens
-	allow  string // methods, as the Allow header spells them
-	serve  func(*exchange) error
-	refuse func(*exchange, failure) error
+	name    string // in the log, where paths would show tokens
+	allow   string // methods, as the Allow header spells them
+	browser bool   // every answer carries the headers that guard pages
+	serve   func(*exchange) error
+	refuse  func(*exchange, failure) error
 }
 
 const (
@@ -34,20 +37,20 @@ const (
 )
 
 var endpoints = [routeCount]endpoint{
-	routeOrders:   {"orders", allowPost, (*exchange).createOrder, (*exchange).refuseJSON},
-	routeOrder:    {"order", allowGet, (*exchange).showOrder, (*exchange).refuseJSON},
-	routePayments: {"payments", allowPost, (*exchange).createPayment, (*exchange).refuseJSON},
-	routeClose:    {"close", allowPost, (*exchange).closeOrder, (*exchange).refuseJSON},
-	routeEvents:   {"events", allowGet, (*exchange).listEvents, (*exchange).refuseJSON},
-	routeEvent:    {"event", allowGet, (*exchange).showEvent, (*exchange).refuseJSON},
-	routeDeliver:  {"deliver", allowPost, (*exchange).deliverEvent, (*exchange).refuseJSON},
-	routeCheckout: {"checkout", allowGet, (*exchange).showCheckout, (*exchange).refusePage},
-	routeStatus:   {"status", allowGet, (*exchange).showStatus, (*exchange).refuseJSON},
-	routeCode:     {"qr", allowGet, (*exchange).showCode, (*exchange).refuseJSON},
-	routeStatic:   {"static", allowGet, (*exchange).showStatic, (*exchange).refuseJSON},
-	routeCallback: {"callback", allowGet, (*exchange).loginCallback, (*exchange).refuseLogin},
-	routeNotify:   {"notify", allowPost, (*exchange).takeNotification, (*exchange).refuseNotification},
-	routeHealth:   {"health", allowGet, (*exchange).showHealth, (*exchange).refuseJSON},
+	routeOrders:   {"orders", allowPost, false, (*exchange).createOrder, (*exchange).refuseJSON},
+	routeOrder:    {"order", allowGet, false, (*exchange).showOrder, (*exchange).refuseJSON},
+	routePayments: {"payments", allowPost, false, (*exchange).createPayment, (*exchange).refuseJSON},
+	routeClose:    {"close", allowPost, false, (*exchange).closeOrder, (*exchange).refuseJSON},
+	routeEvents:   {"events", allowGet, false, (*exchange).listEvents, (*exchange).refuseJSON},
+	routeEvent:    {"event", allowGet, false, (*exchange).showEvent, (*exchange).refuseJSON},
+	routeDeliver:  {"deliver", allowPost, false, (*exchange).deliverEvent, (*exchange).refuseJSON},
+	routeCheckout: {"checkout", allowGet, true, (*exchange).showCheckout, (*exchange).refusePage},
+	routeStatus:   {"status", allowGet, true, (*exchange).showStatus, (*exchange).refuseJSON},
+	routeCode:     {"qr", allowGet, true, (*exchange).showCode, (*exchange).refuseJSON},
+	routeStatic:   {"static", allowGet, true, (*exchange).showStatic, (*exchange).refuseJSON},
+	routeCallback: {"callback", allowGet, true, (*exchange).loginCallback, (*exchange).refuseLogin},
+	routeNotify:   {"notify", allowPost, false, (*exchange).takeNotification, (*exchange).refuseNotification},
+	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},
 }
 
 // ServeHTTP answers a request whose path Match knows; any other is not found.
@@ -63,6 +66,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.recover(r.Context(), e)
+	if e.browser {
+		pages.SetHeaders(w.Header())
+	}
 	if !allowed(e.allow, r.Method) {
 		w.Header().Set("Allow", e.allow)
 		x.fail(r.Context(), e.name, e.refuse, errMethod)

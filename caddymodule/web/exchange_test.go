@@ -271,3 +271,25 @@ func TestEveryAnswerIsGuarded_I08_I12(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a browser gets below these paths, page, answer of a script or
+// refusal, runs nothing of others and stands in no frame (threats I03, I04,
+// E13).
+func TestBrowserAnswersAreGuarded_I03_I04_E13(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]face{
+		"refused": newFace(t, failing(refusal(relay.KindNotFound, "no such page"))),
+		"failed":  newFace(t, failing(errors.New("boom"))),
+	} {
+		for _, rt := range []route{routeCheckout, routeStatus, routeCode, routeStatic, routeCallback} {
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				h := f.do(t, method, routePaths[rt]+"?state=s&code=c", "").Header()
+				if h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "no-referrer" ||
+					!strings.Contains(h.Get("Content-Security-Policy"), "default-src 'none'") ||
+					!strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+					t.Errorf("%s: %s %s: %v", name, method, routePaths[rt], h)
+				}
+			}
+		}
+	}
+}

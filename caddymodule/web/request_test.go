@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"strings"
 	"testing"
@@ -144,6 +145,38 @@ func TestTargetOf(t *testing.T) {
 	if got := targetOf(&http.Request{URL: mustURL(t, "https://h/p?q=1")}); got != "/p?q=1" {
 		t.Errorf("without RequestURI: %q, want /p?q=1", got)
 	}
+}
+
+// What is signed and what is routed must be the same path, however oddly a
+// request is written (threats C03).
+func FuzzTargetOf(f *testing.F) {
+	for _, target := range []string{
+		"/v1/orders", "/v1/orders/A%2FB?x=%2F", "//v1//orders", "http://evil.example/v1/orders?x", "http://a?b", "*", "/%zz", "http://a@b:1/c?d#e",
+		"https://[::1]:1/a?b=c://d/e", "a://b",
+	} {
+		f.Add(target)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n")))
+		if err != nil {
+			return
+		}
+		got := targetOf(r)
+		if strings.HasPrefix(r.RequestURI, "/") && got != r.RequestURI {
+			t.Fatalf("sent %q, signed %q", r.RequestURI, got)
+		}
+		if rt, _ := findRoute(PathOf(r.URL)); rt == routeNone {
+			return
+		}
+		path, query, _ := strings.Cut(got, "?")
+		signed, err := url.ParseRequestURI(path)
+		if err != nil || PathOf(signed) != PathOf(r.URL) {
+			t.Fatalf("signed %q, routed %q (%v)", path, PathOf(r.URL), err)
+		}
+		if query != r.URL.RawQuery {
+			t.Fatalf("signed query %q, read %q", query, r.URL.RawQuery)
+		}
+	})
 }
 
 // endless counts what is read of a body that never ends.

@@ -102,6 +102,9 @@ func TestPrefixOfPublicURL(t *testing.T) {
 			if got := f.Match(path); got != want {
 				t.Errorf("below %s: Match(%q) = %v, want %v", public, path, got, want)
 			}
+			if got := Matcher(mustURL(t, public))(path); got != want {
+				t.Errorf("below %s: Matcher of %q = %v, want %v", public, path, got, want)
+			}
 		}
 	}
 }
