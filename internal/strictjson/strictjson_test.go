@@ -57,6 +57,7 @@ func TestDecodeAccepts(t *testing.T) {
 		{"escaped name", `{"out\u005ftrade_no":"x"}`},
 		{"direct UTF-8", `{"out_trade_no":"测试😀"}`},
 		{"UTF-8 after an escape", `{"out_trade_no":"\n测试"}`},
+		{"many containers side by side", `{"lines":[` + strings.Repeat(`{},`, 2*MaxDepth) + `{}]}`},
 		{"depth at the limit", `{"raw":` + strings.Repeat("[", MaxDepth-1) + strings.Repeat("]", MaxDepth-1) + `}`},
 	}
 	for _, tt := range tests {

@@ -264,6 +264,35 @@ func TestKeyRingRefreshSurvivesHangUp(t *testing.T) {
 	})
 }
 
+// TestKeyRingRefreshServesAll: genuine messages of a new key that arrive
+// while it is being fetched wait for it, and pass.
+func TestKeyRingRefreshServesAll(t *testing.T) {
+	t.Parallel()
+	key := testKeys().platform
+	synctest.Test(t, func(t *testing.T) {
+		certificate := newCertificate(t, 0x10, key, time.Since(testNow), nil, nil)
+		ring, f := newFetchedRing(t, time.Second, certificate)
+		p, err := NewPlatform(PlatformOptions{Keys: []PlatformKey{keyOf(certificate, key)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := signed(t, p, "10", []byte("body"))
+		done := make(chan error)
+		for range 5 {
+			go func() {
+				_, err := ring.Verify(t.Context(), h, []byte("body"), time.Now())
+				done <- err
+			}()
+		}
+		for range 5 {
+			wantReason(t, <-done, "")
+		}
+		if got := f.n.Load(); got != 1 {
+			t.Errorf("%d fetches, want 1", got)
+		}
+	})
+}
+
 func TestKeyRingRefreshIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
