@@ -251,6 +251,12 @@ func (dsp *Dispatcher) conclude(
 	ctx context.Context, c deliveryClaim, v webhookVerdict, row *Attempt, report DispatchReport,
 ) dispatchResult {
 	ended, jitter := row.StartedAt.Add(row.Duration), dsp.o.Jitter()
+	waiting := false
+	defer func() {
+		if waiting {
+			dsp.countUnrecorded(-1)
+		}
+	}()
 	for pause := dispatchStorePause; ; pause = min(2*pause, dispatchStoreLongest) {
 		d, err := dsp.record(ctx, c, v, row, ended, jitter)
 		switch {
@@ -266,7 +272,11 @@ func (dsp *Dispatcher) conclude(
 		}
 		dsp.o.Logger.Error("recording attempt; trying again", "event", row.EventID, "error", err)
 		dsp.trouble(DispatchStoreTrouble)
-		if !dsp.pauseUnrecorded(ctx, pause) {
+		if !waiting {
+			waiting = true
+			dsp.countUnrecorded(1)
+		}
+		if !waitFor(ctx, pause) {
 			return dispatchResult{kind: dispatchBroken}
 		}
 	}
@@ -304,23 +314,23 @@ func (dsp *Dispatcher) record(
 	return *written, nil
 }
 
-// pauseUnrecorded waits while the dispatcher begins nothing.
-func (dsp *Dispatcher) pauseUnrecorded(ctx context.Context, pause time.Duration) bool {
+// countUnrecorded keeps the number of outcomes that the store does not take.
+func (dsp *Dispatcher) countUnrecorded(n int) {
 	dsp.mu.Lock()
-	dsp.unrecorded++
-	dsp.mu.Unlock()
+	defer dsp.mu.Unlock()
+	dsp.unrecorded += n
+}
+
+// waitFor waits unless ctx ends first.
+func waitFor(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
-	ok := true
 	select {
 	case <-timer.C:
+		return true
 	case <-ctx.Done():
-		ok = false
+		return false
 	}
-	dsp.mu.Lock()
-	dsp.unrecorded--
-	dsp.mu.Unlock()
-	return ok
 }
 
 // concluded reports an attempt that is on stable storage.

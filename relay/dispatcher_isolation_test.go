@@ -184,8 +184,8 @@ func TestDispatcher_StoreRefusesOutcome(t *testing.T) {
 				defer w.stop()
 				begin := time.Now()
 				for i := range 100 {
-					w.tell(fmt.Sprint("evt_early_", i), "slow.example", func(d *relay.Delivery) {
-						d.DueAt = d.DueAt.Add(30 * time.Second)
+					w.tell(fmt.Sprint("evt_", i), fmt.Sprintf("h%d.example", i%50), func(d *relay.Delivery) {
+						d.DueAt = d.DueAt.Add(time.Duration(i+1) * time.Second)
 					})
 				}
 				var mu sync.Mutex
@@ -197,10 +197,10 @@ func TestDispatcher_StoreRefusesOutcome(t *testing.T) {
 					return land, fmt.Errorf("%w: full", relay.ErrUnavailable)
 				}, nil)
 				pass(time.Hour)
-				if got := w.receiver.count(); got > 4 {
-					t.Errorf("%d requests while nothing could be recorded, want the first few", got)
+				if got := w.receiver.count(); got > 1 {
+					t.Errorf("%d requests while nothing could be recorded, want the first alone", got)
 				}
-				if s := w.dsp.Stats(); s.Unrecorded == 0 && s.InFlight == 0 {
+				if s := w.dsp.Stats(); s.Unrecorded == 0 || s.InFlight == 0 {
 					t.Errorf("stats = %+v, want the outcome waiting", s)
 				}
 				mu.Lock()
@@ -212,7 +212,7 @@ func TestDispatcher_StoreRefusesOutcome(t *testing.T) {
 				pass(100 * time.Hour)
 				w.noOverlap()
 				for i := range 100 {
-					id := fmt.Sprint("evt_early_", i)
+					id := fmt.Sprint("evt_", i)
 					if got := len(w.receiver.of(id)); got != 14 {
 						t.Fatalf("%s: %d requests, want 14: none repeated", id, got)
 					}

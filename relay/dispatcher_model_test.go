@@ -75,16 +75,17 @@ func TestDispatcher_F24_RandomHistories(t *testing.T) {
 func randomHistory(t *testing.T, random *rand.Rand) {
 	up := random.Float64() / 3
 	w := newWorld(t, nil)
+	answers := rand.New(rand.NewPCG(random.Uint64(), 2))
 	w.receiver.answer = func(int, call) reply { // called under the receiver's mutex
-		switch x := random.Float64(); {
+		switch x := answers.Float64(); {
 		case x < up:
-			return reply{status: 200, after: time.Duration(random.IntN(3000)) * time.Millisecond}
+			return reply{status: 200, after: time.Duration(answers.IntN(3000)) * time.Millisecond}
 		case x < up+0.1:
 			return reply{after: time.Hour}
 		case x < up+0.2:
-			return reply{status: 503, retryAfter: fmt.Sprint(random.IntN(1000))}
+			return reply{status: 503, retryAfter: fmt.Sprint(answers.IntN(1000))}
 		default:
-			return reply{status: 500, after: time.Duration(random.IntN(500)) * time.Millisecond}
+			return reply{status: 500, after: time.Duration(answers.IntN(500)) * time.Millisecond}
 		}
 	}
 	var mu sync.Mutex
@@ -181,47 +182,69 @@ func TestDispatcher_F24_Downtime(t *testing.T) {
 	}
 }
 
-// F24: after downtime the first attempts are spread, per destination, over
-// half a minute.
+// F24, F21: after downtime, and after a forward jump of the clock, the first
+// attempts are spread, per destination, over half a minute.
 func TestDispatcher_F24_CatchUpIsSpread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, always(reply{status: 200}))
-		for i := range 200 {
-			w.commit(fmt.Sprint("evt_", i), fmt.Sprintf("h%d.example", i))
+	tests := []struct {
+		name string
+		late func(w *world, clock *skew)
+	}{
+		{"downtime", func(w *world, _ *skew) { pass(2 * time.Hour); w.start() }},
+		{"clock jump", func(w *world, clock *skew) {
+			w.start()
+			pass(time.Second)
+			clock.jump(2 * time.Hour)
+			pass(59 * time.Second)
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, always(reply{status: 200}))
+				clock := &skew{}
+				w.options.Now = clock.now
+				random := rand.New(rand.NewPCG(1, 2))
+				var mu sync.Mutex
+				w.options.Jitter = func() float64 {
+					mu.Lock()
+					defer mu.Unlock()
+					return random.Float64()
+				}
+				for i := range 200 {
+					w.commit(fmt.Sprint("evt_", i), fmt.Sprintf("h%d.example", i), func(d *relay.Delivery) { d.DueAt = d.DueAt.Add(time.Hour) })
+				}
+				tt.late(w, clock)
+				defer w.stop()
+				begin := time.Now()
+				pass(time.Minute)
+				wantSpread(t, w, begin)
+			})
+		})
+	}
+}
+
+func wantSpread(t *testing.T, w *world, begin time.Time) {
+	t.Helper()
+	perSecond := make(map[int]int)
+	for i := range 200 {
+		calls := w.receiver.of(fmt.Sprint("evt_", i))
+		if len(calls) != 1 {
+			t.Fatalf("%d attempts of %d, want 1", len(calls), i)
 		}
-		pass(time.Hour)
-		random := rand.New(rand.NewPCG(1, 2))
-		var mu sync.Mutex
-		w.options.Jitter = func() float64 {
-			mu.Lock()
-			defer mu.Unlock()
-			return random.Float64()
+		at := calls[0].start.Sub(begin)
+		if at > 31*time.Second {
+			t.Errorf("first attempt after %v, want within 30s", at)
 		}
-		begin := time.Now()
-		w.start()
-		defer w.stop()
-		pass(time.Minute)
-		perSecond := make(map[int]int)
-		for i := range 200 {
-			calls := w.receiver.of(fmt.Sprint("evt_", i))
-			if len(calls) != 1 {
-				t.Fatalf("%d attempts of %d, want 1", len(calls), i)
-			}
-			at := calls[0].start.Sub(begin)
-			if at > 30*time.Second {
-				t.Errorf("first attempt %v after the start, want within 30s", at)
-			}
-			perSecond[int(at/time.Second)]++
+		perSecond[int(at/time.Second)]++
+	}
+	if len(perSecond) < 25 {
+		t.Errorf("attempts fell into %d of 30 seconds, want them spread", len(perSecond))
+	}
+	for s, n := range perSecond {
+		if n > 20 {
+			t.Errorf("%d attempts in second %d, want them spread", n, s)
 		}
-		if len(perSecond) < 25 {
-			t.Errorf("attempts fell into %d of 30 seconds, want them spread", len(perSecond))
-		}
-		for s, n := range perSecond {
-			if n > 20 {
-				t.Errorf("%d attempts in second %d, want them spread", n, s)
-			}
-		}
-	})
+	}
 }
 
 // skew is a wall clock that can be set.

@@ -200,18 +200,17 @@ func (dsp *Dispatcher) nextReady() (q *dispatchQueue, bad bool) {
 	return dsp.healthy.pop(), false
 }
 
-// take begins one of the deliveries that were read ahead.
+// take begins one of the deliveries that were read ahead. None of them is
+// under way: reading skips those, and ahead is empty before each reading.
 func (dsp *Dispatcher) take(q *dispatchQueue) (DueItem, bool) {
-	for len(q.ahead) > 0 {
-		item := q.ahead[0]
-		q.ahead = q.ahead[1:]
-		if _, busy := q.inflight[item.EventID]; !busy {
-			q.inflight[item.EventID] = struct{}{}
-			return item, true
-		}
+	if len(q.ahead) == 0 {
+		q.ahead = nil
+		return DueItem{}, false
 	}
-	q.ahead = nil
-	return DueItem{}, false
+	item := q.ahead[0]
+	q.ahead = q.ahead[1:]
+	q.inflight[item.EventID] = struct{}{}
+	return item, true
 }
 
 // sort puts what the store listed where it belongs: due now ahead, the first

@@ -354,11 +354,13 @@ func TestDo_F32_G02_G03_G05_BadPeers(t *testing.T) {
 			c.Close()
 		}, ReasonReset, 0},
 		{"floods headers", "http", quick(func(*bounds) {}), func(c net.Conn) {
+			readRequest(c)
 			write(c, ok)
 			for i := 0; write(c, fmt.Sprintf("X-%d: %s\r\n", i, strings.Repeat("x", 100))); i++ {
 			}
 		}, ReasonHeaders, 0},
 		{"floods interim answers", "http", quick(func(*bounds) {}), func(c net.Conn) {
+			readRequest(c)
 			for write(c, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n") {
 			}
 		}, ReasonHeaders, 0},
