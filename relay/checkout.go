@@ -40,6 +40,7 @@ const (
 // CheckoutPage is the content of a cashier page.
 type CheckoutPage struct {
 	State       CheckoutState
+	Shop        string // who is paid: the client's name
 	OrderNo     string
 	Description string
 	AmountFen   int64
@@ -51,6 +52,7 @@ type CheckoutPage struct {
 	ReturnURL   string           // signed way back, once the order is settled or closed
 	Phone       bool             // opened on a phone outside WeChat
 	Sandbox     bool
+	SandboxURL  string // the phone to pay with, when the sandbox is on this machine
 }
 
 // Checkout is the second handshake: it decides what the buyer's browser
@@ -105,6 +107,12 @@ func (s *Service) checkoutPage(o *Order, c *Client) CheckoutPage {
 		CheckoutURL: s.checkoutURL(o.Token),
 		Sandbox:     s.Sandbox(),
 		State:       settledState(o, now),
+	}
+	if c != nil {
+		page.Shop = c.Name
+	}
+	if s.cfg.LoopbackPlatform() {
+		page.SandboxURL = s.cfg.Platform.PayAPI + "/sandbox"
 	}
 	if c == nil && page.State == "" {
 		page.State = CheckoutTrouble
@@ -185,7 +193,7 @@ func (s *Service) offer(ctx context.Context, o *Order, c *Client, req *CheckoutR
 	if req.Surroundings == SurroundWeChat {
 		trade = TradeJSAPI
 	}
-	if !slices.Contains(c.Allow, trade) {
+	if !slices.Contains(c.Allow, trade) || res.Page.Phone && s.paysInWeChat(c) {
 		res.Page.State = CheckoutWrongPlace
 		return nil
 	}
@@ -197,6 +205,17 @@ func (s *Service) offer(ctx context.Context, o *Order, c *Client, req *CheckoutR
 		}
 	}
 	return s.showPayment(ctx, &w, res)
+}
+
+// paysInWeChat reports whether the client's buyers can pay inside WeChat. On
+// a phone that is the way to go: a phone cannot scan its own screen.
+func (s *Service) paysInWeChat(c *Client) bool {
+	m, err := s.merchantOf(c)
+	if err != nil || !slices.Contains(c.Allow, TradeJSAPI) {
+		return false
+	}
+	_, err = s.accountOf(c, m, AccountOfficial)
+	return err == nil
 }
 
 // showPayment puts the payable payment on the page. That WeChat cannot be

@@ -304,3 +304,17 @@ func TestFlowsBounded_J04(t *testing.T) {
 		}
 	})
 }
+
+// TestCheckoutOnPhone: outside WeChat a phone is sent into WeChat where that
+// pays, and to another screen where only a code does.
+func TestCheckoutOnPhone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	if res := b.open(b.token("A000000001"), relay.SurroundPhone, ""); res.Page.State != relay.CheckoutWrongPlace || res.Page.Shop != "books" {
+		t.Errorf("page = %+v, want wrong_place of the shop books", res.Page)
+	}
+	native := newBench(t, memstore.New(), func(c *relay.Config) { c.Clients[0].Allow = []relay.TradeType{relay.TradeNative} })
+	if res := native.open(native.token("A000000001"), relay.SurroundPhone, ""); res.Page.State != relay.CheckoutNative || !res.Page.Phone {
+		t.Errorf("page = %+v, want a code for another screen", res.Page)
+	}
+}

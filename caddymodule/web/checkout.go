@@ -66,6 +66,7 @@ var pageStates = map[relay.CheckoutState]pages.State{
 func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage, opened relay.Surroundings) pages.Checkout {
 	v := pages.Checkout{
 		State:       pageStates[p.State],
+		Shop:        p.Shop,
 		Description: p.Description,
 		AmountFen:   p.AmountFen,
 		OrderNo:     p.OrderNo,
@@ -76,6 +77,7 @@ func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage, opened rela
 		JSAPI:       (*pages.JSAPI)(p.JSAPI),
 		ReturnURL:   p.ReturnURL,
 		Test:        p.Sandbox,
+		SandboxURL:  p.SandboxURL,
 		RequestID:   x.id,
 	}
 	switch {

@@ -30,13 +30,13 @@ type apiReply struct {
 	contentType string
 }
 
-// jsonReply makes an answer of v.
-func jsonReply(status int, v any) (apiReply, error) {
+// jsonReply makes a 200 of v.
+func jsonReply(v any) (apiReply, error) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		return apiReply{}, fmt.Errorf("encoding the answer: %w", err)
 	}
-	return apiReply{status: status, body: body, contentType: "application/json; charset=utf-8"}, nil
+	return apiReply{status: http.StatusOK, body: body, contentType: "application/json; charset=utf-8"}, nil
 }
 
 // apiOperation plays one call; argument is the variable part of the path.

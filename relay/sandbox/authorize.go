@@ -218,7 +218,7 @@ func redirect(w http.ResponseWriter, r *http.Request, a *authorization, code str
 	target.RawQuery = strings.Join(added, "&")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	http.Redirect(w, r, target.String(), http.StatusFound)
+	http.Redirect(w, r, target.String(), http.StatusFound) //nolint:gosec // sending browsers to the checked address is what it plays
 }
 
 // renderAuthorizeError shows WeChat's error page.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -106,7 +107,7 @@ func sendCut(t *testing.T, s *Sandbox, c call) (w *httptest.ResponseRecorder, wa
 	t.Helper()
 	defer func() {
 		if r := recover(); r != nil {
-			if r != http.ErrAbortHandler {
+			if err, ok := r.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				panic(r)
 			}
 			wasCut = true

@@ -95,6 +95,7 @@ func (s *Sandbox) serveJSAPIResult(w http.ResponseWriter, r *http.Request) {
 	if r.PostForm.Get("decision") == "pay" {
 		shown.Result = bridgeOK
 		request := &payRequest{OutTradeNo: o.OutTradeNo, MchID: o.MchID}
+		//nolint:contextcheck // the notification outlives the request
 		if _, err := s.pay(request, currentUser(r)); err != nil {
 			shown.Result, shown.Reason = bridgeFail, err.Error()
 		}

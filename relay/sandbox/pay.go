@@ -102,7 +102,7 @@ func (s *Sandbox) servePay(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusBadRequest, errorBody{Code: "PARAM_ERROR", Message: err.Error()})
 		return
 	}
-	result, err := s.pay(request, currentUser(r))
+	result, err := s.pay(request, currentUser(r)) //nolint:contextcheck // the notification outlives the request
 	switch {
 	case form && err != nil:
 		s.renderMessage(w, r, payStatus(err), err.Error())

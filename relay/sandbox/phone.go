@@ -4,6 +4,7 @@ import (
 	"embed"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func currentUser(r *http.Request) user {
 
 // setCurrentUser hands the phone of this browser to somebody.
 func setCurrentUser(w http.ResponseWriter, r *http.Request, who user) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // the name of a play user; sandboxes on loopback have no TLS
 		Name: userCookie, Value: who.ID, Path: "/", HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteLaxMode,
 	})
 }
@@ -90,7 +91,7 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 		Groups: []phoneGroup{
 			{"支付通知", "Notifications", notifyFaults},
 			{"支付接口", "Pay API", apiFaults},
-			{"登录", "Login", append(loginFaults[:len(loginFaults):len(loginFaults)], oauthFaults...)},
+			{"登录", "Login", slices.Concat(loginFaults, oauthFaults)},
 		},
 	})
 }

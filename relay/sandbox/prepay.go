@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,11 +152,11 @@ func (s *Sandbox) prepay(c *apiCall, tradeType string) (apiReply, error) {
 		return apiReply{}, prepayRefusal(err)
 	}
 	if tradeType == tradeNative {
-		return jsonReply(http.StatusOK, struct {
+		return jsonReply(struct {
 			CodeURL string `json:"code_url"`
 		}{made.CodeURL})
 	}
-	return jsonReply(http.StatusOK, struct {
+	return jsonReply(struct {
 		PrepayID string `json:"prepay_id"`
 	}{made.PrepayID})
 }
@@ -253,10 +254,5 @@ func notifyURLIssue(raw string, allowPublic bool) string {
 
 // bound reports whether the app id is bound to the merchant.
 func (m *merchant) bound(appID string) bool {
-	for _, id := range m.AppIDs {
-		if id == appID {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.AppIDs, appID)
 }

@@ -56,7 +56,7 @@ func (s *Sandbox) queryByNumber(c *apiCall, outTradeNo string) (apiReply, error)
 	if err != nil {
 		return apiReply{}, orderRefusal(err)
 	}
-	return jsonReply(http.StatusOK, o.transaction())
+	return jsonReply(o.transaction())
 }
 
 // queryByID plays GET /v3/pay/transactions/id/{transaction_id}.
@@ -71,7 +71,7 @@ func (s *Sandbox) queryByID(c *apiCall, transactionID string) (apiReply, error) 
 	if err != nil {
 		return apiReply{}, orderRefusal(err)
 	}
-	return jsonReply(http.StatusOK, o.transaction())
+	return jsonReply(o.transaction())
 }
 
 // closeOrder plays POST /v3/pay/transactions/out-trade-no/{n}/close.

@@ -63,8 +63,8 @@ type Delivery struct {
 	Attempts      json.RawMessage `json:"attempts"`
 }
 
-// Refusal is an error that the relay answered.
-type Refusal struct {
+// RefusalError is an error that the relay answered.
+type RefusalError struct {
 	HTTPStatus int    `json:"-"`
 	Code       string `json:"code"`
 	Message    string `json:"message"`
@@ -73,7 +73,7 @@ type Refusal struct {
 }
 
 // Error words the refusal.
-func (e *Refusal) Error() string {
+func (e *RefusalError) Error() string {
 	s := fmt.Sprintf("the relay answered %d %s: %s", e.HTTPStatus, e.Code, e.Message)
 	if e.Field != "" {
 		s += " (" + e.Field + ")"
@@ -154,7 +154,7 @@ func (c *Client) call(ctx context.Context, method, path string, content, into an
 		return errors.New("the relay's answer broke off")
 	}
 	if response.StatusCode/100 != 2 {
-		refusal := &Refusal{HTTPStatus: response.StatusCode}
+		refusal := &RefusalError{HTTPStatus: response.StatusCode}
 		if json.Unmarshal(answer, refusal) != nil || refusal.Code == "" {
 			refusal.Code = http.StatusText(response.StatusCode)
 		}

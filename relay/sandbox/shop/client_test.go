@@ -114,11 +114,11 @@ func TestRefusalsAreTyped(t *testing.T) {
 	tests := map[string]struct {
 		status int
 		body   string
-		want   Refusal
+		want   RefusalError
 	}{
-		"of the relay": {409, `{"code":"ORDER_PAID","message":"paid","request_id":"r"}`, Refusal{HTTPStatus: 409, Code: "ORDER_PAID", Message: "paid", RequestID: "r"}},
-		"of a proxy":   {502, `<html>`, Refusal{HTTPStatus: 502, Code: "Bad Gateway"}},
-		"a redirect":   {302, ``, Refusal{HTTPStatus: 302, Code: "Found"}},
+		"of the relay": {409, `{"code":"ORDER_PAID","message":"paid","request_id":"r"}`, RefusalError{HTTPStatus: 409, Code: "ORDER_PAID", Message: "paid", RequestID: "r"}},
+		"of a proxy":   {502, `<html>`, RefusalError{HTTPStatus: 502, Code: "Bad Gateway"}},
+		"a redirect":   {302, ``, RefusalError{HTTPStatus: 302, Code: "Found"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -130,7 +130,7 @@ func TestRefusalsAreTyped(t *testing.T) {
 			}))
 			defer server.Close()
 			_, err := newTestClient(t, server.URL).Event(t.Context(), "evt_1")
-			refusal, ok := errors.AsType[*Refusal](err)
+			refusal, ok := errors.AsType[*RefusalError](err)
 			if !ok || *refusal != test.want {
 				t.Errorf("error = %#v, want %+v", err, test.want)
 			}
