@@ -510,25 +510,36 @@ func TestDispatcher_F38_EditedAddress(t *testing.T) {
 	})
 }
 
-// F38: a cancelled chain is not attempted again.
+// F38: a cancelled chain is not attempted again: neither the one under way,
+// nor one that was read ahead already.
 func TestDispatcher_F38_Cancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, always(reply{status: 500, after: 5 * time.Second}))
+		var last relay.Delivery
+		for i := range 4 {
+			last = w.commit(fmt.Sprint("evt_", i), "shop.example")
+		}
 		w.start()
 		defer w.stop()
-		w.tell("evt_1", "shop.example")
-		w.tell("evt_2", "shop.example")
-		pass(time.Second) // both are under way
-		w.update(func(tx relay.Tx) error { return relay.CancelDelivery(tx, "evt_1") })
+		w.dsp.Wake(last.Destination(), last.NextAt())
+		pass(time.Second) // two are under way, two wait
+		w.update(func(tx relay.Tx) error {
+			for _, id := range []string{"evt_0", "evt_2"} {
+				if err := relay.CancelDelivery(tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		pass(48 * time.Hour)
-		if got := len(w.receiver.of("evt_1")); got != 1 {
-			t.Errorf("%d attempts of the cancelled one, want the one under way", got)
+		for i, want := range []int{1, 14, 0, 14} {
+			id := fmt.Sprint("evt_", i)
+			if got := len(w.receiver.of(id)); got != want || len(w.attempts(id)) != want || w.delivery(id).Tries != want {
+				t.Errorf("%s: %d attempts, %d recorded, want %d", id, got, len(w.attempts(id)), want)
+			}
 		}
-		if d := w.delivery("evt_1"); d.Status != relay.DeliveryCancelled || d.Tries != 1 || len(w.attempts("evt_1")) != 1 {
-			t.Errorf("delivery = %+v, want cancelled with its attempt recorded", d)
-		}
-		if got := len(w.receiver.of("evt_2")); got != 14 {
-			t.Errorf("%d attempts of the other, want 14", got)
+		if d := w.delivery("evt_0"); d.Status != relay.DeliveryCancelled {
+			t.Errorf("delivery = %+v, want cancelled", d)
 		}
 	})
 }
