@@ -106,6 +106,7 @@ type committer struct {
 	maxCount int
 	maxSize  int
 	sweep    nonceSweep
+	written  int // bytes since the files' modes were looked at
 }
 
 // run works until the queue is closed and empty.
@@ -210,11 +211,23 @@ func (c *committer) commit(txn *badger.Txn, eventSeq uint64) error {
 		return c.s.poisoned(err)
 	}
 	c.seq, c.eventSeq = seq, eventSeq
+	c.protect()
 	c.s.snapshots.replace(c.s.db, seq)
 	if err := c.s.water.record(seq, eventSeq); err != nil {
 		return c.s.poisoned(fmt.Errorf("writing the high-water mark: %w", err))
 	}
 	return nil
+}
+
+// protect takes others' rights from files that Badger has made, now and then.
+func (c *committer) protect() {
+	if c.written += c.over.size; int64(c.written) < c.s.opts.MemTableSize/2 {
+		return
+	}
+	c.written = 0
+	if err := c.s.dir.protect(); err != nil {
+		c.s.alarm("protecting the store's files: " + err.Error())
+	}
 }
 
 func (c *committer) write(txn *badger.Txn, sequence []byte) error {

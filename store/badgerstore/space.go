@@ -50,7 +50,7 @@ func (s *space) check(now time.Time) error {
 	switch {
 	case s.short != nil && was == nil:
 		s.alarm(s.short.Error())
-	case s.short == nil && (was != nil || now.IsZero()):
+	case s.short == nil && was != nil:
 		s.refill()
 	}
 	return s.short

@@ -1,0 +1,180 @@
+package badgerstore
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/store/storetest"
+)
+
+// counting is a source that counts what a reader walks over.
+type counting struct {
+	committed
+	scans int
+	lows  []string
+}
+
+func (c *counting) scan(prefix, start, low []byte, fn visit) error {
+	c.scans++
+	c.lows = append(c.lows, string(low))
+	return c.committed.scan(prefix, start, low, fn)
+}
+
+// looking runs fn with a reader that counts.
+func looking(t *testing.T, s *Store, fn func(*reader, *counting)) {
+	t.Helper()
+	if err := s.view(t.Context(), func(r *reader) error {
+		c := &counting{committed: r.src.(committed)}
+		r.src = c
+		fn(r, c)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func waitAt(t testing.TB, s *Store, id string, due time.Time) {
+	t.Helper()
+	d := relay.Delivery{EventID: id, ClientID: "c", URL: "https://a.example/", DueAt: due}
+	if err := s.Update(t.Context(), func(tx relay.Tx) error { return tx.PutDelivery(&d) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func destinations(t *testing.T, r *reader) (n int, earliest time.Time) {
+	t.Helper()
+	if err := r.Destinations(func(_ relay.Destination, at time.Time) bool {
+		n++
+		earliest = at
+		return true
+	}); err != nil {
+		t.Error(err)
+	}
+	return n, earliest
+}
+
+// An empty tick costs no scan; removing the head costs one, which begins
+// where the head was and not at the tombstones before it.
+func TestMarksSaveScans(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	at := func(i int) time.Time { return storetest.T0.Add(time.Duration(i) * time.Second) }
+	for i := range 50 {
+		waitAt(t, s, fmt.Sprint("e", i), at(i))
+	}
+	for i := range 40 {
+		looking(t, s, func(r *reader, c *counting) {
+			if _, earliest := destinations(t, r); !earliest.Equal(at(i)) {
+				t.Errorf("earliest: got %v, want %v", earliest, at(i))
+			}
+			if _, again := destinations(t, r); !again.Equal(at(i)) || c.scans > 1 {
+				t.Errorf("step %d: %d scans for two looks, want at most 1", i, c.scans)
+			}
+			if i == 0 {
+				return
+			}
+			d := relay.Destination{ClientID: "c", Origin: "https://a.example:443"}
+			if want := string(appendDueKey(nil, d, at(i-1), fmt.Sprint("e", i-1))); len(c.lows) == 0 || c.lows[0] < want {
+				t.Errorf("step %d: the scan began before the head that was removed", i)
+			}
+		})
+		waitAt(t, s, fmt.Sprint("e", i), time.Time{})
+	}
+}
+
+// What is put before the mark is found, and a queue that ran empty comes back.
+func TestMarksFollow(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	look := func(want int, at time.Time) {
+		t.Helper()
+		looking(t, s, func(r *reader, _ *counting) {
+			if n, earliest := destinations(t, r); n != want || want > 0 && !earliest.Equal(at) {
+				t.Errorf("got %d destinations, earliest %v, want %d and %v", n, earliest, want, at)
+			}
+		})
+	}
+	look(0, time.Time{})
+	waitAt(t, s, "late", storetest.T0.Add(time.Hour))
+	look(1, storetest.T0.Add(time.Hour))
+	waitAt(t, s, "early", storetest.T0)
+	look(1, storetest.T0)
+	waitAt(t, s, "early", time.Time{})
+	waitAt(t, s, "late", time.Time{})
+	look(0, time.Time{})
+	if n := len(s.marks.destinations()); n != 0 {
+		t.Errorf("an empty queue is still remembered")
+	}
+	waitAt(t, s, "again", storetest.T0)
+	look(1, storetest.T0)
+}
+
+// A reader of an older state must not raise a mark over what came since, and
+// must not miss what was removed since.
+func TestMarksAndOldReaders(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	at := func(i int) time.Time { return storetest.T0.Add(time.Duration(i) * time.Second) }
+	waitAt(t, s, "b", at(2))
+	waitAt(t, s, "c", at(3))
+	looking(t, s, func(old *reader, _ *counting) {
+		waitAt(t, s, "a", at(1))
+		waitAt(t, s, "b", time.Time{})
+		looking(t, s, func(r *reader, _ *counting) { destinations(t, r) })
+		if _, earliest := destinations(t, old); !earliest.Equal(at(2)) {
+			t.Errorf("old reader: earliest: got %v, want %v", earliest, at(2))
+		}
+		d := relay.Destination{ClientID: "c", Origin: "https://a.example:443"}
+		if items, err := old.Due(d, 9); err != nil || len(items) != 2 {
+			t.Errorf("old reader: Due: got %v, %v, want b and c", items, err)
+		}
+	})
+	looking(t, s, func(r *reader, _ *counting) {
+		if _, earliest := destinations(t, r); !earliest.Equal(at(1)) {
+			t.Errorf("earliest: got %v, want %v", earliest, at(1))
+		}
+	})
+}
+
+// The same for open orders, whose index is one queue.
+func TestOpenOrdersMark(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	put := func(no string, status relay.OrderStatus, at time.Time) {
+		t.Helper()
+		o := relay.Order{OrderKey: relay.OrderKey{ClientID: "c", OrderNo: no}, Status: status, ExpiresAt: at}
+		if err := s.Update(t.Context(), func(tx relay.Tx) error { return tx.PutOrder(&o) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := func(want string) (low string) {
+		t.Helper()
+		looking(t, s, func(r *reader, c *counting) {
+			keys, err := r.OpenOrders(storetest.T0.Add(time.Hour), 1)
+			if got := fmt.Sprint(keys); err != nil || want == "" && len(keys) > 0 || want != "" && (len(keys) != 1 || keys[0].OrderNo != want) {
+				t.Errorf("OpenOrders: got %v, %v, want %q", got, err, want)
+			}
+			low = c.lows[0]
+		})
+		return low
+	}
+	first("")
+	put("2", relay.OrderPaying, storetest.T0.Add(2))
+	first("2")
+	put("1", relay.OrderPaying, storetest.T0.Add(1))
+	first("1")
+	put("1", relay.OrderPaid, storetest.T0.Add(1))
+	first("2")
+	if low := first("2"); low < string(appendOpenKey(nil, storetest.T0.Add(2), relay.OrderKey{})) {
+		t.Error("the scan begins before the first open order")
+	}
+	put("2", relay.OrderPaid, storetest.T0.Add(2))
+	first("")
+	if low := first(""); low <= string(rune(prefixOpenOrder))+"\xff" {
+		t.Error("the scan of an empty index walks over what was removed")
+	}
+	put("0", relay.OrderPaying, storetest.T0)
+	first("0")
+}

@@ -1,0 +1,192 @@
+package badgerstore
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/store"
+	"github.com/wxrelay/wxrelay/store/storetest"
+)
+
+// everyKind puts one record of each kind, all with their index entries.
+func everyKind(t *testing.T, s *Store) {
+	t.Helper()
+	putOrders(t, s, 0, 1)
+	var (
+		o relay.Order
+		p relay.Payment
+		v relay.Evidence
+		a relay.Attempt
+		c relay.Case
+	)
+	for i, r := range []any{&o, &p, &v, &a, &c} {
+		storetest.Fill(r, i+10)
+	}
+	o.OrderKey, o.Token, o.Status = relay.OrderKey{ClientID: "c", OrderNo: "open"}, "open", relay.OrderPaying
+	err := s.Update(t.Context(), func(tx relay.Tx) error {
+		return errors.Join(tx.PutOrder(&o), tx.PutPayment(&p), tx.PutEvidence(&v), tx.AddAttempt(&a), tx.PutCase(&c),
+			tx.ClaimNonce("c", "n", storetest.T0))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVerifyCounts(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	everyKind(t, s)
+	r := verified(t, s)
+	want := Report{Orders: 2, Payments: 1, Evidence: 1, Events: 1, Deliveries: 1, Attempts: 1, Cases: 1, Nonces: 1, Waiting: 1, Open: 1}
+	r.Examples = nil
+	if r.Orders != want.Orders || r.Payments != 1 || r.Evidence != 1 || r.Events != 1 || r.Deliveries != 1 ||
+		r.Attempts != 1 || r.Cases != 1 || r.Nonces != 1 || r.Waiting != 1 || r.Open != 1 {
+		t.Errorf("report: got %+v, want %+v", *r, want)
+	}
+}
+
+// Each kind of damage is planted behind the store's back and must be found;
+// reading the record says ErrCorrupt, never ErrNotFound.
+func TestVerifyFinds(t *testing.T) {
+	t.Parallel()
+	order := relay.OrderKey{ClientID: "c", OrderNo: "0"}
+	row := func(t *testing.T, s *Store, key []byte) []byte {
+		t.Helper()
+		sn := s.snapshots.acquire()
+		defer s.snapshots.release(sn)
+		b, err := (committed{sn.txn}).get(store.KindIndex, key)
+		if err != nil {
+			t.Fatalf("no row to damage: %v", err)
+		}
+		return b
+	}
+	delivery := appendDeliveryKey(nil, "evt_0")
+	for _, c := range []struct {
+		name   string
+		damage func(*testing.T, *Store, *badger.Txn) error
+		reads  func(relay.Reader) error // must be ErrCorrupt
+	}{
+		{"flipped order", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendOrderKey(nil, order))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendOrderKey(nil, order), b)
+		}, func(r relay.Reader) error { _, err := r.Order(order); return err }},
+		{"order under another key", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return txn.Set([]byte("oc\x00other"), row(t, s, appendOrderKey(nil, order)))
+		}, nil},
+		{"payment in an order's place", func(t *testing.T, _ *Store, txn *badger.Txn) error {
+			b, err := store.EncodePayment(nil, &relay.Payment{AmountFen: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return txn.Set(appendOrderKey(nil, order), b)
+		}, func(r relay.Reader) error { _, err := r.Order(order); return err }},
+		{"delivery without its due entry", func(_ *testing.T, s *Store, txn *badger.Txn) error {
+			return txn.Delete([]byte(s.marks.destinations()[0].low))
+		}, nil},
+		{"due entry without its delivery", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(delivery)
+		}, nil},
+		{"two due entries", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set(appendDueKey(nil, relay.Destination{ClientID: "c", Origin: "https://a.example:443"}, storetest.T0, "evt_0"), nil)
+		}, nil},
+		{"event without its id", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendEventIDKey(nil, "evt_0"))
+		}, nil},
+		{"id without its event", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendEventKey(nil, "c", 1))
+		}, func(r relay.Reader) error { _, err := r.Event("c", "evt_0"); return err }},
+		{"token of nobody", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendTokenKey(nil, "open"))
+		}, nil},
+		{"open order that is none", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set(appendOpenKey(nil, storetest.T0, order), nil)
+		}, nil},
+		{"damaged index", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set(appendTokenKey(nil, "open"), []byte("nonsense"))
+		}, func(r relay.Reader) error { _, err := r.OrderByToken("open"); return err }},
+		{"foreign row", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set([]byte("zzz"), []byte("x"))
+		}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := mustOpen(t, small(t.TempDir()))
+			everyKind(t, s)
+			if err := s.db.Update(func(txn *badger.Txn) error { return c.damage(t, s, txn) }); err != nil {
+				t.Fatal(err)
+			}
+			s.snapshots.replace(s.db, s.snapshots.current.seq)
+			r, err := s.Verify(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Problems == 0 || r.Err() == nil {
+				t.Errorf("Verify found nothing: %+v", r)
+			}
+			if c.reads == nil {
+				return
+			}
+			if err := s.View(t.Context(), c.reads); !errors.Is(err, relay.ErrCorrupt) || errors.Is(err, relay.ErrNotFound) {
+				t.Errorf("reading: got %v, want ErrCorrupt", err)
+			}
+		})
+	}
+}
+
+func TestVerifyEnds(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Verify(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+}
+
+// Nonces that no longer count are removed, a few with each group.
+func TestNonceSweep(t *testing.T) {
+	t.Parallel()
+	now := storetest.T0
+	o := small(t.TempDir())
+	o.Now = func() time.Time { return now }
+	s := mustOpen(t, o)
+	claim := func(from, to int) {
+		t.Helper()
+		err := s.Update(t.Context(), func(tx relay.Tx) error {
+			for i := from; i < to; i++ {
+				if err := tx.ClaimNonce("c", time.Duration(i).String(), now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim(0, 3*sweepStep)
+	for _, c := range []struct {
+		later time.Duration
+		want  int // nonces left, those of the sweeping groups included
+	}{
+		{relay.NonceWindow, 3*sweepStep + 1},         // may still count
+		{2 * relay.NonceWindow, 2*sweepStep + 2},     // a group's share
+		{2*relay.NonceWindow + 1, 1*sweepStep + 3},   // and another's
+		{2*relay.NonceWindow + 2, 0*sweepStep + 4},   // the last
+		{2*relay.NonceWindow + 3, 0*sweepStep + 5},   // nothing left
+		{9*relay.NonceWindow + 10, 0*sweepStep + 1},  // all but the newest
+		{10*relay.NonceWindow + 10, 0*sweepStep + 2}, // which still counts
+	} {
+		now = storetest.T0.Add(c.later)
+		claim(int(c.later)+1e6, int(c.later)+1e6+1)
+		if got := verified(t, s).Nonces; got != c.want {
+			t.Errorf("after %v: got %d nonces, want %d", c.later, got, c.want)
+		}
+	}
+}
