@@ -41,9 +41,9 @@ func deliveryOrigin(address string) string {
 // plainOrigin is deliveryOrigin without a parser for the common spelling: it
 // runs several times for each attempt.
 func plainOrigin(address string) (string, bool) {
-	rest, port := "", ":443"
-	var ok bool
-	if rest, ok = strings.CutPrefix(address, "https://"); !ok {
+	port := ":443"
+	rest, ok := strings.CutPrefix(address, "https://")
+	if !ok {
 		if rest, ok = strings.CutPrefix(address, "http://"); !ok {
 			return "", false
 		}

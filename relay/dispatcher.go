@@ -237,6 +237,7 @@ func (dsp *Dispatcher) Stop(ctx context.Context) error {
 			dsp.workers.Wait()
 			close(dsp.stopped)
 		}()
+	case dispatcherStopped: // somebody else waits already
 	}
 	select {
 	case <-dsp.stopped:

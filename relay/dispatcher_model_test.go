@@ -64,6 +64,7 @@ func checkChain(t *testing.T, w *world, id string, from time.Time) {
 // recover, of requests by hand, of clean stops and crashes with downtimes of
 // a minute to three days.
 func TestDispatcher_F24_RandomHistories(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()

@@ -232,7 +232,7 @@ func (c *Client) do(parent context.Context, req *http.Request) (Result, error) {
 	if err != nil {
 		return Result{}, classify(parent, ctx, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing is written; the answer is complete or cut on purpose
+	defer resp.Body.Close()
 
 	res := Result{Status: resp.StatusCode, RetryAfter: resp.Header.Get("Retry-After")}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
