@@ -22,10 +22,23 @@ type gatewayV3 struct {
 	observe func(op, outcome string)
 }
 
-func newGatewayV3(m *Merchant, p Platform, rt *Runtime) (*gatewayV3, error) {
+// connectV3 makes a merchant's connection to WeChat. It calls nobody.
+func connectV3(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*merchant, error) {
 	if m.APIv3 == nil {
 		return nil, errors.New("no api_v3 credentials")
 	}
+	g, err := newGatewayV3(m, p, rt, logger.With(slog.String("merchant", m.Name)))
+	if err != nil {
+		return nil, err
+	}
+	connected := &merchant{Merchant: m, gateway: g, parser: g}
+	if m.APIv3.PlatformCertificates {
+		connected.maintain = func(ctx context.Context) { _ = g.client.MaintainCertificates(ctx) } // ends with ctx alone
+	}
+	return connected, nil
+}
+
+func newGatewayV3(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*gatewayV3, error) {
 	keys, err := payv3.NewKeyRing(payv3.KeyRingOptions{
 		PublicKeys:   m.APIv3.PublicKeys,
 		Certificates: m.APIv3.PlatformCertificates,
@@ -45,8 +58,30 @@ func newGatewayV3(m *Merchant, p Platform, rt *Runtime) (*gatewayV3, error) {
 		Now:               rt.clock,
 		Rand:              rt.random.source,
 		UserAgent:         userAgent,
+		Hooks:             hooksV3(logger, rt.observe.Upstream),
 	})
 	return &gatewayV3{mchID: m.MchID, client: client, observe: rt.observe.Upstream}, err
+}
+
+// hooksV3 tells operator and metrics what no caller is told.
+func hooksV3(logger *slog.Logger, observe func(op, outcome string)) payv3.Hooks {
+	return payv3.Hooks{
+		AnswerRefused: func(op string, reason payv3.VerifyReason) {
+			if observe != nil {
+				observe(op, "answer_refused")
+			}
+			if reason != payv3.ReasonProbe {
+				logger.Error("an answer that claims to be WeChat's was not believed", slog.String("op", op), slog.String("reason", string(reason)))
+			}
+		},
+		CertificatesDownloaded: func(serials []string, err error) {
+			if err != nil {
+				logger.Warn("downloading platform certificates failed", slog.Any("error", err))
+				return
+			}
+			logger.Info("platform certificates downloaded", slog.Any("serials", serials))
+		},
+	}
 }
 
 // Prepay implements Gateway.

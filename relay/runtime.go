@@ -58,6 +58,7 @@ type Runtime struct {
 	flows      flows
 	prepaying  keyedLocks
 	expiry     *expiry
+	upkeep     upkeep
 }
 
 // NewRuntime makes a Runtime on an open store. It starts nothing.
@@ -87,6 +88,7 @@ func (rt *Runtime) Use(s *Service) {
 	if s != nil {
 		rt.log.Store(s.log)
 	}
+	rt.upkeep.use(s)
 	rt.dispatcher.SettingsChanged()
 }
 
@@ -94,11 +96,13 @@ func (rt *Runtime) Use(s *Service) {
 func (rt *Runtime) Start() {
 	rt.dispatcher.Start()
 	rt.expiry.start()
+	rt.upkeep.start()
 }
 
 // Stop ends the Runtime's goroutines and waits for them, for attempts under
 // way until ctx ends.
 func (rt *Runtime) Stop(ctx context.Context) error {
+	rt.upkeep.stop()
 	rt.expiry.stop()
 	return rt.dispatcher.Stop(ctx)
 }

@@ -27,8 +27,9 @@ type Service struct {
 // merchant is a configured merchant number with its connection to WeChat.
 type merchant struct {
 	*Merchant
-	gateway Gateway
-	parser  notificationParser
+	gateway  Gateway
+	parser   notificationParser
+	maintain func(context.Context) // runs while the configuration is current; nil when nothing needs it
 }
 
 // notificationParser verifies and decrypts what WeChat posts to the
@@ -82,12 +83,11 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		s.logins[a.Name] = login
 	}
 	for _, m := range cfg.Merchants {
-		g, err := newGatewayV3(m, cfg.Platform, rt)
+		connected, err := connectV3(m, cfg.Platform, rt, logger)
 		if err != nil {
 			return nil, fmt.Errorf("merchant %s: %w", m.Name, err)
 		}
-		s.merchants[m.Name] = &merchant{Merchant: m, gateway: g, parser: g}
-		s.byMchID[m.MchID] = s.merchants[m.Name]
+		s.merchants[m.Name], s.byMchID[m.MchID] = connected, connected
 	}
 	return s, nil
 }
