@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -11,37 +12,37 @@ import (
 func TestUpkeep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		running := map[string]int{}
-		service := func(name string) *Service {
+		var oldRuns, newRuns atomic.Int32
+		service := func(runs *atomic.Int32) *Service {
 			return &Service{merchants: map[string]*merchant{
 				"quiet": {},
-				name: {maintain: func(ctx context.Context) {
-					running[name]++
+				"busy": {maintain: func(ctx context.Context) {
+					runs.Add(1)
 					<-ctx.Done()
-					running[name]--
+					runs.Add(-1)
 				}},
 			}}
 		}
-		check := func(when string, old, current int) {
+		check := func(when string, old, current int32) {
 			t.Helper()
 			synctest.Wait()
-			if running["old"] != old || running["new"] != current {
-				t.Errorf("%s: %v run, want old %d and new %d", when, running, old, current)
+			if oldRuns.Load() != old || newRuns.Load() != current {
+				t.Errorf("%s: %d old and %d new run, want %d and %d", when, oldRuns.Load(), newRuns.Load(), old, current)
 			}
 		}
 		var u upkeep
-		u.use(service("old"))
+		u.use(service(&oldRuns))
 		check("before start", 0, 0)
 		u.start()
 		check("after start", 1, 0)
-		u.use(service("new"))
+		u.use(service(&newRuns))
 		check("after a reload", 0, 1)
 		u.use(nil)
 		check("without a configuration", 0, 0)
-		u.use(service("new"))
+		u.use(service(&newRuns))
 		u.stop()
 		check("after stop", 0, 0)
-		u.use(service("old"))
+		u.use(service(&oldRuns))
 		check("used after stop", 0, 0)
 	})
 }
