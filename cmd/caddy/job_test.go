@@ -283,3 +283,20 @@ func (s *stream) next(t *testing.T) statusJSON {
 	}
 	return statusJSON{}
 }
+
+// ended waits until the server has ended the stream.
+func (s *stream) ended(t *testing.T) {
+	t.Helper()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		select {
+		case _, ok := <-s.messages:
+			if !ok {
+				return
+			}
+		case <-timer.C:
+			t.Fatal("the live status goes on")
+		}
+	}
+}

@@ -69,7 +69,7 @@ func launch(t *testing.T, home, config string, env []string) *process {
 	t.Cleanup(func() {
 		p.stop()
 		if t.Failed() {
-			t.Logf("the server's log:\n%s", p.log.tail(12<<10))
+			t.Logf("the server's log:\n%s", p.log.tail(6<<10))
 		}
 	})
 	return p

@@ -281,19 +281,24 @@ func (s *shop) awaitDelivery(t *testing.T, id, status string) eventJSON {
 // get fetches a page as a browser does.
 func get(t *testing.T, c *http.Client, url, agent string, header ...string) *answer {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	a, err := fetch(t.Context(), c, url, agent, header...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return a
+}
+
+// fetch is get where a test must not end.
+func fetch(ctx context.Context, c *http.Client, url, agent string, header ...string) (*answer, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
 	}
 	r.Header.Set("User-Agent", agent)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	a, err := send(c, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return send(c, r)
 }
 
 // post sends JSON without a signature.
@@ -309,4 +314,13 @@ func post(t *testing.T, c *http.Client, url, body string) *answer {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// jsonBody is v as the body of a request.
+func jsonBody(v any) *bytes.Reader {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps of strings always encode
+	}
+	return bytes.NewReader(body)
 }

@@ -21,12 +21,14 @@ import (
 // wechat is a sandbox in the test's own process: it outlives the servers
 // that the test kills, as WeChat does, and the test sees what it sends.
 type wechat struct {
-	url string
+	url  string
+	line http.RoundTripper
 
-	mu     sync.Mutex // guards what follows
-	hold   bool       // notifications are kept and not sent
-	sent   []*posted
-	acked  map[string]bool // ids of notifications that were answered 204
+	mu    sync.Mutex // guards what follows
+	hold  bool       // notifications are kept and not sent
+	sent  []*posted
+	acked map[string]bool // ids of notifications that were answered 204
+	other []string        // every other outcome
 }
 
 // posted is an APIv3 notification as it was posted.
@@ -39,7 +41,7 @@ type posted struct {
 // newWechat starts a WeChat whose rhythm is shortened by scale.
 func newWechat(t *testing.T, scale float64) *wechat {
 	t.Helper()
-	w := &wechat{acked: map[string]bool{}}
+	w := &wechat{acked: map[string]bool{}, line: &http.Transport{DisableKeepAlives: true}}
 	box, err := sandbox.New(sandbox.Options{TimeScale: scale, Transport: w})
 	if err != nil {
 		t.Fatal(err)
@@ -71,13 +73,29 @@ func (w *wechat) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	again := r.Clone(r.Context())
 	again.Body = io.NopCloser(bytes.NewReader(body))
-	response, err := http.DefaultTransport.RoundTrip(again)
-	if err == nil && response.StatusCode == http.StatusNoContent {
-		w.mu.Lock()
+	response, err := w.line.RoundTrip(again)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case err != nil:
+		w.other = append(w.other, err.Error())
+	case response.StatusCode != http.StatusNoContent:
+		w.other = append(w.other, response.Status)
+	default:
 		w.acked[n.id()] = true
-		w.mu.Unlock()
 	}
 	return response, err
+}
+
+// allTaken fails if the relay answered a notification by anything but
+// success.
+func (w *wechat) allTaken(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.other) > 0 {
+		t.Errorf("WeChat was answered %q", w.other)
+	}
 }
 
 func (n *posted) id() string {
