@@ -118,6 +118,9 @@ func (dsp *Dispatcher) release(q *dispatchQueue, item DueItem, bad bool, r dispa
 	if r.kind != dispatchFault {
 		delete(q.parked, item.EventID)
 	}
+	if r.kind == dispatchOK || r.kind == dispatchBad {
+		q.unsettled = false
+	}
 	switch r.kind {
 	case dispatchOK:
 		q.succeeded()
@@ -178,7 +181,7 @@ func (dsp *Dispatcher) attempt(ctx context.Context, key Destination, item DueIte
 	started := dsp.now()
 	claim, due := d.claim(started)
 	if !due {
-		return dispatchResult{kind: dispatchStale, next: d.NextAt()}
+		return dsp.notDue(&d, started)
 	}
 
 	monotonic := time.Now()
@@ -204,6 +207,19 @@ func (dsp *Dispatcher) attempt(ctx context.Context, key Destination, item DueIte
 		Answer: res.Body[:min(len(res.Body), dispatchAnswerKept)],
 	}
 	return dsp.conclude(ctx, claim, verdict, &row, report)
+}
+
+// notDue puts the delivery back where it belongs. One that contradicts
+// itself, over but with an attempt planned, is put aside: it would be found
+// due again at once, for ever.
+func (dsp *Dispatcher) notDue(d *Delivery, now time.Time) dispatchResult {
+	next := d.NextAt()
+	if next.IsZero() || next.After(now) {
+		return dispatchResult{kind: dispatchStale, next: next}
+	}
+	dsp.o.Logger.Error("delivery is over but has an attempt planned; it is put aside", "event", d.EventID, "state", string(d.Status))
+	dsp.trouble(DispatchRecordTrouble)
+	return dispatchResult{kind: dispatchFault}
 }
 
 // unreadable decides what to do about a delivery that cannot be read.

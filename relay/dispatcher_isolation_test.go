@@ -310,6 +310,25 @@ func TestDispatcher_F16_DamagedRecords(t *testing.T) {
 	})
 }
 
+// A record that contradicts itself, over but with an attempt planned, is put
+// aside without a call and without spinning.
+func TestDispatcher_Contradiction(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 200}))
+		w.start()
+		defer w.stop()
+		w.tell("evt_1", "shop.example", func(d *relay.Delivery) { d.Status = relay.DeliveryCancelled })
+		w.tell("evt_2", "shop.example")
+		pass(time.Hour)
+		if got := w.troubled(relay.DispatchRecordTrouble); got == 0 || got > 10 {
+			t.Errorf("reported %d times in an hour, want a few", got)
+		}
+		if len(w.receiver.of("evt_1")) != 0 || len(w.receiver.of("evt_2")) != 1 {
+			t.Error("want no call for the cancelled one and one for the other")
+		}
+	})
+}
+
 // An address or body from which no request can be made ends as exhausted,
 // visible, instead of circling for ever.
 func TestDispatcher_UnusableNotification(t *testing.T) {
