@@ -179,7 +179,7 @@ type place struct{ block, field string }
 
 // unjoin takes apart what errors.Join put together.
 func unjoin(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the error itself, not what it wraps
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	if err == nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -53,10 +54,7 @@ func testStore(path string) map[string]any {
 
 // with returns a copy that differs in one field of the app.
 func (s *setup) with(field string, value any) *setup {
-	changed := &setup{ports: s.ports, app: map[string]any{}, apps: s.apps}
-	for k, v := range s.app {
-		changed.app[k] = v
-	}
+	changed := &setup{ports: s.ports, app: maps.Clone(s.app), apps: s.apps}
 	changed.app[field] = value
 	return changed
 }
@@ -80,9 +78,7 @@ func (s *setup) json(t *testing.T) []byte {
 		"http":    map[string]any{"servers": servers},
 		"wxrelay": s.app,
 	}
-	for name, app := range s.apps {
-		apps[name] = app
-	}
+	maps.Copy(apps, s.apps)
 	text, err := json.Marshal(map[string]any{
 		"admin":   map[string]any{"disabled": true, "config": map[string]any{"persist": false}},
 		"logging": map[string]any{"logs": map[string]any{"default": map[string]any{"writer": map[string]any{"output": "discard"}}}},
@@ -135,7 +131,7 @@ func (s *setup) try(i int, method, path, body string) (status int, answer string
 }
 
 func (s *setup) once(i int, method, path, body string) (int, string, error) {
-	request, err := http.NewRequest(method, s.url(i, path), strings.NewReader(body)) //nolint:noctx // loopback, ends with the server
+	request, err := http.NewRequest(method, s.url(i, path), strings.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}

@@ -27,13 +27,14 @@ var engines = caddy.NewUsagePool()
 // name the same store share one engine, and it keeps nothing of any of them
 // but what they attach.
 //
-// acquireEngine starts its goroutines, by the runtime; Destruct stops them
+// The first attach starts its goroutines, by the runtime; Destruct stops them
 // and waits.
 type engine struct {
 	store   openStore
 	runtime *relay.Runtime
 	users   users
 	log     *swapHandler
+	start   sync.Once
 
 	mu     sync.Mutex // guards leases
 	leases []*lease   // attached configurations, newest last
@@ -74,7 +75,6 @@ func openEngine(module storeModule, logger *slog.Logger) (*engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	e.runtime.Start()
 	openEngines.add(e)
 	return e, nil
 }
@@ -97,6 +97,7 @@ func (e *engine) attach(service *relay.Service, logger *slog.Logger) *lease {
 	defer e.mu.Unlock()
 	e.leases = append(e.leases, l)
 	e.follow()
+	e.start.Do(e.runtime.Start) // not earlier: without a configuration every client is unknown
 	return l
 }
 
@@ -129,21 +130,26 @@ func (e *engine) follow() {
 	e.runtime.Use(newest.service)
 }
 
-// Destruct stops the workers, waits a bounded time for requests under way,
-// and closes the store. It implements caddy.Destructor.
+// Destruct stops the workers, waits a bounded time for attempts and requests
+// under way, and closes the store. It implements caddy.Destructor.
 func (e *engine) Destruct() error {
 	openEngines.remove(e)
+	waiting := e.runtime.Deliveries().Destinations
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- e.runtime.Stop(ctx) }()
 	var errs []error
 	if err := e.users.drain(ctx); err != nil {
 		errs = append(errs, fmt.Errorf("waiting for requests under way: %w", err))
 	}
-	if err := e.runtime.Stop(ctx); err != nil {
+	if err := <-stopped; err != nil {
 		errs = append(errs, fmt.Errorf("stopping deliveries: %w", err))
 	}
 	if err := e.store.Close(); err != nil {
 		errs = append(errs, fmt.Errorf("closing store: %w", err))
 	}
+	// A configuration with another store does not take over what waits here.
+	slog.New(e.log).Info("store closed; what waits in it goes on when it is opened again", "destinations_waiting", waiting)
 	return errors.Join(errs...)
 }

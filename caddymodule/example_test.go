@@ -164,7 +164,7 @@ func (b *browser) post(address string, form url.Values) string {
 // watch opens the live status of a cashier page and returns its last word.
 func (b *browser) watch(address string) <-chan string {
 	b.t.Helper()
-	res := b.do(http.MethodGet, address, nil, "text/event-stream")
+	res := b.do(http.MethodGet, address, nil, "text/event-stream") //nolint:bodyclose // the reader below closes it
 	last := make(chan string, 1)
 	go func() {
 		defer res.Body.Close()

@@ -95,7 +95,7 @@ func TestChangedStorePathWaitsForRequests(t *testing.T) {
 	request, finish := heldRequest(t, s, body)
 	answered := make(chan *http.Response, 1)
 	go func() {
-		res, err := http.DefaultTransport.RoundTrip(request.Request)
+		res, err := http.DefaultTransport.RoundTrip(request.Request) //nolint:bodyclose // the receiver of answered closes it
 		if err != nil {
 			t.Error(err)
 		}
