@@ -65,13 +65,14 @@ func TestRefusesSignature(t *testing.T) {
 	}
 	good := func() string { return sign(shopSecret, shopID, now, freshNonce()) }
 	signError := refusal{401, "SIGN_ERROR", ""}
+	noScheme := refusal{401, "SIGN_ERROR", "Authorization"}
 	for _, tc := range []struct {
 		name   string
 		header []string
 		want   refusal
 	}{
-		{"no header", nil, signError},
-		{"another scheme", []string{"Bearer abc"}, signError},
+		{"no header", nil, noScheme},
+		{"another scheme", []string{"Bearer abc"}, noScheme},
 		{"two headers", []string{good(), good()}, refusal{400, "PARAM_ERROR", "Authorization"}},
 		{"an item twice", []string{good() + `,nonce="aaaaaaaaaaaaaaaaaaaa"`}, refusal{400, "PARAM_ERROR", "Authorization"}},
 		{"an unknown item", []string{good() + `,realm="x"`}, refusal{400, "PARAM_ERROR", "Authorization"}},
@@ -165,7 +166,9 @@ func TestRefusesRequests(t *testing.T) {
 	s.paid(t, "E000000003", "")
 	library := newShop(s.url, otherID, otherSecret)
 
-	order := func(members string) string { return `{"order_no":"E000000009","amount":1,"description":"x"` + members + `}` }
+	order := func(members string) string {
+		return `{"order_no":"E000000009","amount":1,"description":"x"` + members + `}`
+	}
 	const orders, param = "/v1/orders", "PARAM_ERROR"
 	for _, tc := range []struct {
 		name, method, target, body string

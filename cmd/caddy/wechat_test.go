@@ -177,3 +177,14 @@ func merchantKeys(t *testing.T) string {
 			}
 		}`
 }
+
+// certificateFile is the sandbox merchant's certificate as a file.
+func certificateFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "apiclient_cert.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: sandbox.DefaultCredentials().Certificate.Raw}
+	if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay/sandbox"
+)
+
+// Secrets of the account and the merchant, which the sandbox is told too.
+const (
+	markedAppSecret = "appMARKEDsecretappMARKEDsecret00"
+	markedAPIv3Key  = "apiv3MARKEDkey-apiv3MARKEDkey-00"
+)
+
+// TestSecretsStayInside_H03 runs the example at the level of debugging with
+// secrets that can be found again, uses everything, and looks for them in all
+// that is written and shown.
+func TestSecretsStayInside_H03(t *testing.T) {
+	t.Parallel()
+	pem := merchantKeys(t)
+	file := func(word string) string {
+		return regexp.MustCompile(word + `(?: PUB_KEY_ID_\d+)? (/\S+)`).FindStringSubmatch(pem)[1]
+	}
+	s := startExample(t, append(environment(), "WX_SECRET="+markedAppSecret, "WX_APIV3_KEY="+markedAPIv3Key),
+		"0123456789abcdef0123456789ABCDEF", "{env.SHOP_SECRET}",
+		"abcdef0123456789ABCDEF0123456789", "{env.SHOP_NOTIFY}",
+		"	log default {\n", "	debug\n	log default {\n",
+		"# secret {env.WX_SECRET}", "secret {env.WX_SECRET}",
+		"			accounts demo\n", `			accounts demo
+			api_v3 {
+				key {env.WX_APIV3_KEY}
+				certificate_serial `+sandbox.DefaultCertificateSerial+`
+				private_key `+file("private_key")+`
+				public_key `+sandbox.DefaultPublicKeyID+` `+file("public_key")+`
+			}
+`,
+		"	wxrelay_sandbox {\n", `	log {
+		import masked
+	}
+	wxrelay_sandbox {
+		account `+sandbox.DefaultAppID+` {env.WX_SECRET}
+		merchant `+sandbox.DefaultMchID+` {
+			api_v3_key {env.WX_APIV3_KEY}
+			certificate `+sandbox.DefaultCertificateSerial+` `+certificateFile(t)+`
+			app_ids `+sandbox.DefaultAppID+`
+		}
+`,
+		"			allow_origin", "			confirm\n			allow_origin",
+	)
+	s.shop = newShop(s.url, shopID, shopSecret)
+	secrets := map[string]string{
+		"client secret": shopSecret, "notify secret": shopNotify, "app secret": markedAppSecret, "APIv3 key": markedAPIv3Key,
+		"private key": "PRIVATE KEY", "access token": "SANDBOX_TOKEN_", "refresh token": "SANDBOX_REFRESH_",
+	}
+	secrets["openid"] = useEverything(t, s, secrets)
+
+	written := s.log.String()
+	for _, want := range []string{`"level":"debug"`, "/wechat/notify/demo", "request refused"} {
+		if !strings.Contains(written, want) {
+			t.Errorf("the log has no %q, so that it proves nothing", want)
+		}
+	}
+	shown := map[string]string{"the log": written}
+	for _, path := range []string{"/config/", "/metrics"} {
+		a, err := s.administer(t.Context(), http.MethodGet, path, "", "")
+		if err != nil || a.status != http.StatusOK {
+			t.Fatalf("%s = %v, %v", path, a, err)
+		}
+		shown[path] = string(a.body)
+	}
+	for name, secret := range secrets {
+		if len(secret) < 8 {
+			t.Errorf("there was no %s", name)
+			continue
+		}
+		for where, text := range shown {
+			for line := range strings.Lines(text) {
+				if strings.Contains(line, secret) || strings.Contains(line, url.QueryEscape(secret)) {
+					t.Errorf("%s has the %s: %.600s", where, name, line)
+				}
+			}
+		}
+	}
+}
+
+// useEverything buys by both ways, is refused, and notes every secret that
+// passes. It returns the buyer's openid.
+func useEverything(t *testing.T, s *server, secrets map[string]string) string {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	o := s.shop.order(t, "S000000001", `,"return_url":"`+s.platform+`/shop/return"`)
+	path := strings.TrimPrefix(o.CheckoutURL, s.url)
+	query := fmt.Sprintf("order_no=S000000001&amount=100&client_id=%s&timestamp=%d&nonce=%s", shopID, time.Now().Unix(), freshNonce())
+	secrets["sig of the link"] = signLink(shopSecret, shopID, s.shop.host(), path, query)
+
+	// The silent login, step by step.
+	next := o.CheckoutURL + "?" + query + "&sig=" + secrets["sig of the link"]
+	for step := range 3 {
+		a := get(t, browser, next, wechatAgent)
+		if a.status/100 != 3 {
+			t.Fatalf("step %d of the login = %s", step, a)
+		}
+		next = a.header.Get("Location")
+		note(secrets, next)
+		for _, c := range a.header.Values("Set-Cookie") {
+			if name, value, _ := strings.Cut(strings.SplitN(c, ";", 2)[0], "="); strings.Contains(name, "wxrelay") {
+				secrets["browser's cookie"] = value
+			}
+		}
+	}
+	checkPage(t, get(t, browser, next, wechatAgent), http.StatusOK)
+	v := s.shop.view(t, "S000000001")
+	if len(v.Payments) != 1 {
+		t.Fatalf("payments = %+v", v.Payments)
+	}
+	buyer := s.pay(t, `{"out_trade_no":"`+v.Payments[0].OutTradeNo+`"}`)
+	s.shop.awaitStatus(t, "S000000001", "paid")
+	var status statusJSON
+	if err := json.Unmarshal(get(t, browser, o.CheckoutURL+"/status", wechatAgent).body, &status); err != nil || status.ReturnURL == "" {
+		t.Fatalf("status = %+v, %v", status, err)
+	}
+	note(secrets, status.ReturnURL)
+	get(t, browser, status.ReturnURL, wechatAgent)
+	e := eventsOf(s.shop.allEvents(t), "S000000001")[0]
+	s.shop.awaitDelivery(t, e.ID, "delivered")
+
+	// The same things where nobody asked for them, and refused.
+	r, err := s.shop.request(t.Context(), "POST", "/v1/orders", `{"order_no":"S000000001","amount":1,"description":"x","openid":"`+buyer.OpenID+`"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, secrets["signature of a request"], _ = strings.Cut(strings.TrimSuffix(r.Header.Get("Authorization"), `"`), `signature="`)
+	if a, err := send(s.http, r); err != nil || a.status != http.StatusConflict {
+		t.Fatalf("another order of the same number = %v, %v", a, err)
+	}
+	get(t, browser, s.url+"/wechat/callback?code="+secrets["code"]+"&state="+secrets["state"], desktopAgent)
+	get(t, browser, s.url+"/elsewhere?code="+secrets["code"]+"&state="+secrets["state"]+"&openid="+buyer.OpenID, desktopAgent,
+		"Referer", s.url+"/wechat/callback?code="+secrets["code"])
+	get(t, browser, o.CheckoutURL+"?"+query+"&sig="+secrets["sig of the link"]+"x", desktopAgent)
+	return buyer.OpenID
+}
+
+// note remembers the secret parameters of an address.
+func note(secrets map[string]string, address string) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"code", "state", "sig"} {
+		if value := u.Query().Get(name); value != "" {
+			secrets[name] = value
+		}
+	}
+}
