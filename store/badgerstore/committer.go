@@ -206,12 +206,12 @@ func (c *committer) commit(txn *badger.Txn, eventSeq uint64) error {
 	if err != nil {
 		return err
 	}
-	c.s.marks.stageAll(c.over.rows, seq)
 	if err := c.write(txn, row); err != nil {
 		return c.s.poisoned(err)
 	}
 	c.seq, c.eventSeq = seq, eventSeq
 	c.protect()
+	c.s.marks.committed(c.over.rows, seq)
 	c.s.snapshots.replace(c.s.db, seq)
 	if err := c.s.water.record(seq, eventSeq); err != nil {
 		return c.s.poisoned(fmt.Errorf("writing the high-water mark: %w", err))

@@ -2,41 +2,57 @@ package badgerstore
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
 )
 
-// marks remembers, for each index whose head is removed all the time, from
-// where on it can hold anything. Without them every scan would walk over the
-// tombstones of what was removed since the last compaction, which took
-// hundreds of milliseconds after 900 000 removals. It also keeps the list of
-// destinations, so that finding due work costs no scan.
+// marks remembers the head of each index whose head is removed all the time:
+// the queues of the destinations and the open orders. Without them every scan
+// would walk over the tombstones of what was removed since the last
+// compaction, which took hundreds of milliseconds after 900 000 removals.
+// With them finding due work costs no scan at all while the heads last,
+// whatever waits behind them.
 //
-// Groups are numbered. Before a group is committed its index entries go into
-// the marks (stage), which can only make them more careful; readers raise a
-// mark to the first entry that they saw, unless a group put something there
-// after what they can see.
+// Groups are numbered. When a group is committed, and before readers get its
+// state, its index entries go into the marks (committed). A reader trusts a
+// mark as far as the group that it sees allows, and otherwise scans; what it
+// finds it notes, unless the index has changed since (saw).
 type marks struct {
 	mu    sync.Mutex // guards what follows and the fields of every mark
 	dests map[string]*mark
 	open  *mark
 }
 
-// mark is what is known of one index.
+// maxHead is how many entries of an index are remembered at most.
+const maxHead = 32
+
+// mark is what is known of one index. Entries are keys without the prefix.
+// Every destination at which something waits has one.
 type mark struct {
 	prefix string
 	dest   relay.Destination // of the due index
 
-	// low: no entry is before it, for readers that see the group from; empty
-	// when nothing is known.
-	low  string
-	from uint64
-	// exact: low is an entry, for readers that see the group changed.
-	exact   bool
+	// lows: where keys begin, the newest knowledge first. Readers of older
+	// states need the older.
+	lows [4]low
+
+	// head is the first entries, all of them when whole, for readers that
+	// see the group changed. It is replaced and never changed in place, as
+	// readers hold it. An empty one that is not whole says nothing.
+	head    []string
+	whole   bool
 	changed uint64 // last group that put or removed an entry
 	put     uint64 // last group that put an entry
+}
+
+// low: no key is before it, for readers that see the group from. An empty one
+// says nothing.
+type low struct {
+	key  string
+	from uint64
 }
 
 func newMarks() *marks {
@@ -56,7 +72,7 @@ func (ms *marks) destination(prefix []byte) mark {
 	if m := ms.dests[string(prefix)]; m != nil {
 		return *m
 	}
-	return mark{prefix: string(prefix), from: ^uint64(0)}
+	return mark{prefix: string(prefix), changed: ^uint64(0)}
 }
 
 // destinations returns copies of all marks of the due index.
@@ -70,101 +86,164 @@ func (ms *marks) destinations() []mark {
 	return out
 }
 
-// stage notes a write of the group that is about to be committed. Whether
-// the group succeeds does not matter: readers that do not see it do not trust
-// what it changed.
-func (ms *marks) stage(w write, group uint64) {
-	var m *mark
-	switch w.key[0] {
-	case prefixDue:
-		n := duePrefixLen(w.key)
-		if m = ms.dests[string(w.key[:n])]; m == nil {
-			if w.row == nil {
-				return
-			}
-			m = &mark{prefix: string(w.key[:n]), dest: parseDestination(w.key[:n]), low: string(w.key), from: group}
-			ms.dests[m.prefix] = m
-		}
-	case prefixOpenOrder:
-		m = ms.open
-	default:
-		return
-	}
-	m.changed = group
-	if w.row == nil {
-		m.exact = m.exact && m.low != string(w.key)
-		return
-	}
-	m.put = group
-	if m.low != "" && string(w.key) <= m.low {
-		m.low, m.exact = string(w.key), true
-	}
-}
-
-// stageAll notes all writes of a group.
-func (ms *marks) stageAll(writes map[string]write, group uint64) {
+// committed notes the writes of a group. Readers must not have its state yet.
+func (ms *marks) committed(writes map[string]write, group uint64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	for _, w := range writes {
-		ms.stage(w, group)
+		if m := ms.of(w, group); m == nil {
+			continue
+		} else if w.row == nil {
+			m.removed(string(w.key), group)
+			if m.whole && len(m.head) == 0 && m != ms.open {
+				delete(ms.dests, m.prefix)
+			}
+		} else {
+			m.added(string(w.key), group)
+		}
 	}
 }
 
-// saw notes what a reader who sees the group found first in an index: first
-// is nil when there was nothing.
-func (ms *marks) saw(prefix string, first []byte, group uint64) {
+// of returns the mark of the index that a write changes, nil when it is none.
+func (ms *marks) of(w write, group uint64) *mark {
+	switch w.key[0] {
+	case prefixOpenOrder:
+		return ms.open
+	case prefixDue:
+		n := duePrefixLen(w.key)
+		m := ms.dests[string(w.key[:n])]
+		if m == nil && w.row != nil {
+			m = &mark{prefix: string(w.key[:n]), dest: parseDestination(w.key[:n]), whole: true}
+			m.raise(string(w.key), group)
+			ms.dests[m.prefix] = m
+		}
+		return m
+	default:
+		return nil
+	}
+}
+
+func (m *mark) added(key string, group uint64) {
+	m.changed, m.put = group, group
+	for i := range m.lows {
+		if m.lows[i].key != "" {
+			m.lows[i].key = min(m.lows[i].key, key)
+		}
+	}
+	entry := key[len(m.prefix):]
+	i, there := slices.BinarySearch(m.head, entry)
+	if there || i == len(m.head) && !m.whole {
+		return
+	}
+	head := make([]string, 0, len(m.head)+1)
+	head = append(append(append(head, m.head[:i]...), entry), m.head[i:]...)
+	if len(head) > maxHead {
+		head, m.whole = head[:maxHead], false
+	}
+	m.head = head
+}
+
+func (m *mark) removed(key string, group uint64) {
+	m.changed = group
+	i, there := slices.BinarySearch(m.head, key[len(m.prefix):])
+	switch {
+	case !there:
+	case i == 0:
+		if m.head = m.head[1:]; len(m.head) == 0 && !m.whole {
+			m.raise(key, group)
+		}
+	default:
+		m.head = slices.Concat(m.head[:i], m.head[i+1:])
+	}
+}
+
+// raise notes that no key is before the given one.
+func (m *mark) raise(key string, group uint64) {
+	if key <= m.lows[0].key {
+		return
+	}
+	copy(m.lows[1:], m.lows[:])
+	m.lows[0] = low{key, group}
+}
+
+// saw notes what a reader who sees the group found at the start of an index:
+// its first entries, or all.
+func (ms *marks) saw(prefix string, entries []string, all bool, group uint64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
 	m := ms.dests[prefix]
 	if prefix == ms.open.prefix {
 		m = ms.open
 	}
-	if m == nil || m.put > group || m.from > group {
+	if m == nil || m.put > group {
 		return
 	}
-	if first == nil && m != ms.open {
+	if len(entries) == 0 && m != ms.open {
 		delete(ms.dests, prefix)
 		return
 	}
-	if first == nil {
-		first = []byte{prefixOpenOrder + 1} // beyond all entries
+	if len(entries) > 0 {
+		m.raise(prefix+entries[0], group)
 	}
-	m.low, m.from, m.exact = string(first), group, m.changed <= group && len(first) > 1
+	if m.changed > group {
+		return
+	}
+	m.whole = all && len(entries) <= maxHead
+	m.head = slices.Clone(entries[:min(len(entries), maxHead)])
 }
 
 // start is where a reader who sees the group begins to scan.
 func (m *mark) start(group uint64) []byte {
-	if m.from > group || m.low == "" {
-		return []byte(m.prefix)
-	}
-	return []byte(m.low)
-}
-
-// scanMarked passes the keys of an index to fn until it returns false, and
-// remembers where the index begins.
-func (r *reader) scanMarked(m mark, limit int, fn func(key []byte) bool) error {
-	if limit <= 0 {
-		return nil
-	}
-	any := false
-	err := r.src.scan([]byte(m.prefix), nil, m.start(r.seq), func(key, _ []byte) (bool, error) {
-		if !any {
-			any = true
-			r.remember(m, key)
+	for _, l := range m.lows {
+		if l.key != "" && l.from <= group {
+			return []byte(l.key)
 		}
-		return fn(key), nil
-	})
-	if err == nil && !any {
-		r.remember(m, nil)
 	}
-	return err
+	return nil
 }
 
-func (r *reader) remember(m mark, first []byte) {
-	if !r.live || (first != nil && m.exact && m.low == string(first)) {
-		return
+// known tells whether a reader who sees the group may trust the head.
+func (m *mark) known(group uint64) bool {
+	return m.changed <= group && (m.whole || len(m.head) > 0)
+}
+
+// first lists up to limit entries from the start of an index, and ends before
+// the first that stop, if there is one, is true of.
+func (r *reader) first(m mark, limit int, stop func(entry string) bool) ([]string, error) {
+	until := func(entries []string) int {
+		n := 0
+		for n < min(limit, len(entries)) && (stop == nil || !stop(entries[n])) {
+			n++
+		}
+		return n
 	}
-	r.marks.saw(m.prefix, first, r.seq)
+	if m.known(r.seq) {
+		if n := until(m.head); n < len(m.head) || n >= limit || m.whole {
+			return m.head[:n], nil
+		}
+	}
+	want := limit
+	if r.live {
+		want = max(limit, maxHead)
+	}
+	var entries []string
+	all := true
+	err := r.src.scan([]byte(m.prefix), nil, m.start(r.seq), func(key, _ []byte) (bool, error) {
+		entry := string(key[len(m.prefix):])
+		if len(entries) == want || len(entries) >= maxHead && stop != nil && stop(entry) {
+			all = false
+			return false, nil
+		}
+		entries = append(entries, entry)
+		return true, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.live {
+		r.marks.saw(m.prefix, entries, all, r.seq)
+	}
+	return entries[:until(entries)], nil
 }
 
 // Destinations calls fn for each destination at which a delivery waits.
@@ -174,55 +253,53 @@ func (r *reader) Destinations(fn func(relay.Destination, time.Time) bool) error 
 		known = r.withStaged(known)
 	}
 	for i := range known {
-		m := &known[i]
-		due, ok := m.earliest(r.seq)
-		if !ok {
-			if err := r.scanMarked(*m, 1, func(key []byte) bool {
-				due, ok = fromOrdered(key[len(m.prefix):]), true
-				return false
-			}); err != nil {
-				return err
-			}
+		head, err := r.first(known[i], 1, nil)
+		if err != nil {
+			return err
 		}
-		if ok && !fn(m.dest, nanoTime(due)) {
+		if len(head) > 0 && !fn(known[i].dest, nanoTime(fromOrdered([]byte(head[0][:8])))) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// earliest is the due time of the first entry, if it is known to a reader
-// who sees the group.
-func (m *mark) earliest(group uint64) (int64, bool) {
-	if !m.exact || m.changed > group || m.from > group {
-		return 0, false
-	}
-	return fromOrdered([]byte(m.low[len(m.prefix):])), true
-}
-
 // withStaged adds the destinations of the running group and forgets what is
 // known of those that it touched.
 func (r *reader) withStaged(known []mark) []mark {
-	s, ok := r.src.(staged)
-	if !ok {
-		return known
-	}
-	touched := map[string]bool{}
-	for _, k := range s.over.from([]byte{prefixDue}, nil) {
-		if n := duePrefixLen([]byte(k)); n > 0 {
-			touched[k[:n]] = true
-		}
-	}
+	touched := r.staged()
 	for i := range known {
 		if touched[known[i].prefix] {
-			known[i].exact = false
+			known[i].head, known[i].whole = nil, false
 			delete(touched, known[i].prefix)
 		}
 	}
 	for p := range touched {
-		known = append(known, mark{prefix: p, dest: parseDestination([]byte(p)), from: ^uint64(0)})
+		known = append(known, mark{prefix: p, dest: parseDestination([]byte(p)), changed: ^uint64(0)})
 	}
 	return known
+}
+
+// staged lists the destinations that the running group has touched.
+func (r *reader) staged() map[string]bool {
+	touched := map[string]bool{}
+	if s, ok := r.src.(staged); ok {
+		for _, k := range s.over.from([]byte{prefixDue}, nil) {
+			if n := duePrefixLen([]byte(k)); n > 0 {
+				touched[k[:n]] = true
+			}
+		}
+	}
+	return touched
+}
+
+// unlessStaged returns a mark that a reader inside a group may use: its head
+// knows nothing of what the group has staged.
+func (r *reader) unlessStaged(m mark) mark {
+	if !r.live {
+		m.head, m.whole = nil, false
+	}
+	return m
 }
 
 // load fills the marks of an opened store: one seek for each destination.
@@ -240,11 +317,11 @@ func (ms *marks) load(src committed, group uint64) {
 		}
 		prefix := key[:n]
 		ms.dests[string(prefix)] = &mark{
-			prefix: string(prefix), dest: parseDestination(prefix),
-			low: string(key), from: group, exact: true, changed: group, put: group,
+			prefix: string(prefix), dest: parseDestination(prefix), lows: [4]low{{string(key), group}},
+			head: []string{string(key[n:])}, changed: group, put: group,
 		}
 		// The destination ends with a zero byte; a one comes after all of it.
 		it.Seek(append(bytes.Clone(prefix[:n-1]), 1))
 	}
-	ms.open.from, ms.open.put, ms.open.changed = group, group, group
+	ms.open.put, ms.open.changed = group, group
 }

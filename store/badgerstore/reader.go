@@ -57,17 +57,24 @@ func (r *reader) OrderByToken(token string) (relay.OrderKey, error) {
 
 // OpenOrders lists open orders that have run out, earliest first.
 func (r *reader) OpenOrders(until time.Time, limit int) ([]relay.OrderKey, error) {
-	var keys []relay.OrderKey
-	err := r.scanMarked(r.marks.openOrders(), limit, func(key []byte) bool {
-		if fromOrdered(key[1:]) > until.UnixNano() {
-			return false
-		}
-		if k, ok := parseOrderKey(key[1+8:]); ok {
-			keys = append(keys, k)
-		}
-		return len(keys) < limit
+	if limit <= 0 {
+		return nil, nil
+	}
+	entries, err := r.first(r.unlessStaged(r.marks.openOrders()), limit, func(entry string) bool {
+		return fromOrdered([]byte(entry[:8])) > until.UnixNano()
 	})
-	return keys, err
+	if len(entries) == 0 || err != nil {
+		return nil, err
+	}
+	keys := make([]relay.OrderKey, 0, len(entries))
+	for _, e := range entries {
+		client, no, ok := strings.Cut(e[8:], "\x00")
+		if !ok {
+			return nil, errIndexRow
+		}
+		keys = append(keys, relay.OrderKey{ClientID: client, OrderNo: no})
+	}
+	return keys, nil
 }
 
 // Payment reads a payment.
@@ -140,16 +147,19 @@ func (r *reader) Attempts(eventID string) ([]relay.Attempt, error) {
 
 // Due lists what waits at a destination, in due order.
 func (r *reader) Due(d relay.Destination, limit int) ([]relay.DueItem, error) {
-	if hasZero(d.ClientID, d.Origin) {
+	if limit <= 0 || hasZero(d.ClientID, d.Origin) {
 		return nil, nil
 	}
-	m := r.marks.destination(appendDuePrefix(nil, d))
-	var items []relay.DueItem
-	err := r.scanMarked(m, limit, func(key []byte) bool {
-		items = append(items, parseDue(key[len(m.prefix):]))
-		return len(items) < limit
-	})
-	return items, err
+	var buf [keyRoom]byte
+	entries, err := r.first(r.unlessStaged(r.marks.destination(appendDuePrefix(buf[:0], d))), limit, nil)
+	if len(entries) == 0 || err != nil {
+		return nil, err
+	}
+	items := make([]relay.DueItem, 0, len(entries))
+	for _, e := range entries {
+		items = append(items, relay.DueItem{EventID: e[8:], DueAt: nanoTime(fromOrdered([]byte(e[:8])))})
+	}
+	return items, nil
 }
 
 // Case reads an anomaly.

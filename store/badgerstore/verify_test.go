@@ -87,7 +87,8 @@ func TestVerifyFinds(t *testing.T) {
 			return txn.Set(appendOrderKey(nil, order), b)
 		}, func(r relay.Reader) error { _, err := r.Order(order); return err }},
 		{"delivery without its due entry", func(_ *testing.T, s *Store, txn *badger.Txn) error {
-			return txn.Delete([]byte(s.marks.destinations()[0].low))
+			m := s.marks.destinations()[0]
+			return txn.Delete([]byte(m.prefix + m.head[0]))
 		}, nil},
 		{"due entry without its delivery", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			return txn.Delete(delivery)
