@@ -204,7 +204,8 @@ func (s *Store) Update(ctx context.Context, fn func(relay.Tx) error) error {
 }
 
 // View runs fn on the state after the last commit. It never waits for the
-// disk's writes, so it goes on when Update does not.
+// disk's writes, so it goes on when Update does not. fn must not call the
+// store: while Close waits for fn, it would wait for Close.
 func (s *Store) View(ctx context.Context, fn func(relay.Reader) error) error {
 	return s.view(ctx, func(r *reader) error { return call(func() error { return fn(r) }) })
 }

@@ -31,7 +31,7 @@ type space struct {
 	ballast int64
 	alarm   func(string)
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards what follows; held over the question, so that one asks for all
 	checked time.Time
 	short   error // why there is not enough
 }
