@@ -239,7 +239,7 @@ func watch(t *testing.T, address string) *stream {
 		t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
-	response, err := new(http.Client).Do(r)
+	response, err := new(http.Client).Do(r) //nolint:bodyclose // closed where it is read to its end
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -222,7 +222,7 @@ func freePort(t *testing.T) string {
 // shortDir is a directory whose name is short enough for a socket in it.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wx")
+	dir, err := os.MkdirTemp("", "wx") //nolint:usetesting // t.TempDir is too long for the name of a socket
 	if err != nil {
 		t.Fatal(err)
 	}

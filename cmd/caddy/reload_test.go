@@ -45,10 +45,10 @@ func TestReloaded_F03(t *testing.T) {
 	}
 	loading.Go(func() {
 		for ctx.Err() == nil {
-			if a, err := fetch(t.Context(), s.http, s.url+"/somewhere?else", desktopAgent); err != nil || string(a.body) != "behind GET /somewhere?else" {
+			if a, err := fetch(context.WithoutCancel(ctx), s.http, s.url+"/somewhere?else", desktopAgent); err != nil || string(a.body) != "behind GET /somewhere?else" {
 				t.Errorf("behind the relay: %v, %v", a, err)
 			}
-			if a, err := fetch(t.Context(), s.http, s.url+"/wechat/health", desktopAgent); err != nil || a.status != http.StatusOK {
+			if a, err := fetch(context.WithoutCancel(ctx), s.http, s.url+"/wechat/health", desktopAgent); err != nil || a.status != http.StatusOK {
 				t.Errorf("health = %v, %v", a, err)
 			}
 			passed.Add(1)

@@ -20,7 +20,6 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments"
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments/jsapi"
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments/native"
-
 	"github.com/wxrelay/wxrelay/relay/sandbox"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
@@ -113,9 +112,9 @@ func newMerchant(t *testing.T, mode string) *merchant {
 // orderOf is a NATIVE order as the SDK places it.
 func orderOf(number, notifyURL string) native.PrepayRequest {
 	return native.PrepayRequest{
-		Appid: core.String(sandbox.DefaultAppID), Mchid: core.String(sandbox.DefaultMchID), Description: core.String("一本书"),
-		OutTradeNo: core.String(number), NotifyUrl: core.String(notifyURL), Attach: core.String("架子七"),
-		Amount: &native.Amount{Total: core.Int64(1990), Currency: core.String("CNY")},
+		Appid: core.String(sandbox.DefaultAppID), Mchid: core.String(sandbox.DefaultMchID), Description: new("一本书"),
+		OutTradeNo: new(number), NotifyUrl: new(notifyURL), Attach: new("架子七"),
+		Amount: &native.Amount{Total: core.Int64(1990), Currency: new("CNY")},
 	}
 }
 
@@ -150,7 +149,7 @@ func TestSDKPays(t *testing.T) {
 			if err != nil {
 				t.Fatalf("Prepay: %v", err)
 			}
-			query := native.QueryOrderByOutTradeNoRequest{OutTradeNo: core.String("SDK0000001"), Mchid: core.String(sandbox.DefaultMchID)}
+			query := native.QueryOrderByOutTradeNoRequest{OutTradeNo: new("SDK0000001"), Mchid: core.String(sandbox.DefaultMchID)}
 			before, _, err := api.QueryOrderByOutTradeNo(t.Context(), query)
 			if err != nil || *before.TradeState != "NOTPAY" {
 				t.Errorf("query before = %v, %v; want NOTPAY", before, err)
@@ -166,17 +165,17 @@ func TestSDKPays(t *testing.T) {
 				t.Errorf("query by id = %v, %v", byID, err)
 			}
 			wantRefused(t, "closing a paid order", func() error {
-				_, err := api.CloseOrder(t.Context(), native.CloseOrderRequest{OutTradeNo: core.String("SDK0000001"), Mchid: core.String(sandbox.DefaultMchID)})
+				_, err := api.CloseOrder(t.Context(), native.CloseOrderRequest{OutTradeNo: new("SDK0000001"), Mchid: core.String(sandbox.DefaultMchID)})
 				return err
 			}, http.StatusBadRequest, "ORDER_PAID")
 
 			if _, _, err := api.Prepay(t.Context(), orderOf("SDK0000002", notes.url)); err != nil {
 				t.Fatalf("Prepay: %v", err)
 			}
-			if _, err := api.CloseOrder(t.Context(), native.CloseOrderRequest{OutTradeNo: core.String("SDK0000002"), Mchid: core.String(sandbox.DefaultMchID)}); err != nil {
+			if _, err := api.CloseOrder(t.Context(), native.CloseOrderRequest{OutTradeNo: new("SDK0000002"), Mchid: core.String(sandbox.DefaultMchID)}); err != nil {
 				t.Errorf("CloseOrder: %v", err)
 			}
-			query.OutTradeNo = core.String("SDK0000002")
+			query.OutTradeNo = new("SDK0000002")
 			if closed, _, err := api.QueryOrderByOutTradeNo(t.Context(), query); err != nil || *closed.TradeState != "CLOSED" {
 				t.Errorf("query of the closed order = %v, %v", closed, err)
 			}
@@ -284,7 +283,7 @@ func TestSDKTampered(t *testing.T) {
 		return err
 	}, http.StatusUnauthorized, "SIGN_ERROR")
 	m.road.tamper = nil
-	query := native.QueryOrderByOutTradeNoRequest{OutTradeNo: core.String("SDK0000003"), Mchid: core.String(sandbox.DefaultMchID)}
+	query := native.QueryOrderByOutTradeNoRequest{OutTradeNo: new("SDK0000003"), Mchid: core.String(sandbox.DefaultMchID)}
 	wantRefused(t, "an order that was never placed", func() error {
 		_, _, err := api.QueryOrderByOutTradeNo(t.Context(), query)
 		return err
@@ -310,7 +309,7 @@ func TestSDKInvokesJSAPI(t *testing.T) {
 	got, _, err := api.PrepayWithRequestPayment(t.Context(), jsapi.PrepayRequest{
 		Appid: order.Appid, Mchid: order.Mchid, Description: order.Description, OutTradeNo: order.OutTradeNo, NotifyUrl: order.NotifyUrl,
 		Amount: &jsapi.Amount{Total: order.Amount.Total, Currency: order.Amount.Currency},
-		Payer:  &jsapi.Payer{Openid: core.String(sandbox.OpenID(sandbox.DefaultAppID, "ming"))},
+		Payer:  &jsapi.Payer{Openid: new(sandbox.OpenID(sandbox.DefaultAppID, "ming"))},
 	})
 	if err != nil {
 		t.Fatalf("PrepayWithRequestPayment: %v", err)
