@@ -124,16 +124,17 @@ func (st *settlement) apply(tx Tx) error {
 	return st.markPaid(tx, &p, &o)
 }
 
-// anomaly decides whether money can settle its order. Whether a payment came
-// after the close is judged by WeChat's time of payment, not by when we hear
-// of it.
+// anomaly decides whether money can settle its order. An order that was
+// closed stays so, even when WeChat's time of payment lies before the close:
+// its client was told and may have given the goods to somebody else (threats
+// A21).
 func (st *settlement) anomaly(p *Payment, o *Order) (CaseKind, bool) {
 	switch {
 	case st.t.TotalFen != p.AmountFen || st.t.TotalFen != o.AmountFen || st.t.Currency != Currency:
 		return CaseAmountMismatch, true
 	case p.Status == PaymentPaid || o.Status.Settled():
 		return CaseDuplicatePayment, true
-	case o.Status == OrderClosed && st.t.SuccessTime.After(o.ClosedAt):
+	case !o.Status.Open():
 		return CasePaidAfterClose, true
 	default:
 		return "", false
@@ -144,7 +145,6 @@ func (st *settlement) anomaly(p *Payment, o *Order) (CaseKind, bool) {
 func (st *settlement) markPaid(tx Tx, p *Payment, o *Order) error {
 	st.notePayment(p)
 	o.Status = OrderPaid
-	o.CloseReason, o.ClosedAt = "", time.Time{}
 	o.PaidFen = st.t.TotalFen
 	o.PaidAt = st.t.SuccessTime
 	o.TransactionID = st.t.TransactionID
