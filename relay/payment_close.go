@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 )
 
 // saysPaid reports whether WeChat refused because the payment was made.
@@ -61,9 +62,15 @@ func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, 
 // closePayment closes an unpaid payment at WeChat and notes it. A payment in
 // progress may still win against the close, so WeChat is asked before and
 // after (v3.md section 11). It reports whether the payment is paid instead.
+//
+// What the buyer pays with is forgotten before WeChat is told: if we do not
+// hear what came of the close, nobody may be shown a code that is dead.
 func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
 	if paid, err = s.ask(ctx, m, p); paid || err != nil {
 		return paid, err
+	}
+	if err := s.forgetPrepaid(ctx, p); err != nil {
+		return false, err
 	}
 	err = m.gateway.Close(ctx, p.OutTradeNo)
 	var refused *GatewayError
@@ -83,6 +90,18 @@ func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (pa
 		}
 		cur.Status = PaymentClosed
 		return true
+	})
+}
+
+// forgetPrepaid makes the payment one that WeChat must be asked for again
+// before it is shown to a buyer.
+func (s *Service) forgetPrepaid(ctx context.Context, p *Payment) error {
+	if p.PrepaidAt.IsZero() {
+		return nil
+	}
+	return s.changePayment(ctx, p, func(cur *Payment) bool {
+		cur.PrepayID, cur.CodeURL, cur.PrepaidAt = "", "", time.Time{}
+		return cur.Status != PaymentPaid
 	})
 }
 

@@ -132,6 +132,27 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 	if m == nil {
 		return p, false, refuse(KindUnavailable, "", "this order's merchant is not configured")
 	}
+	if p, err = s.living(ctx, m, payments, &w); err != nil {
+		return p, false, err
+	}
+	if p.Status == PaymentPending && s.rt.now().Sub(p.PrepaidAt) < prepaidLife {
+		return p, false, nil
+	}
+	if p.OutTradeNo != "" {
+		if gone, err := s.prepayAgain(ctx, m, &p, o.ProfitSharing); err != nil || !gone {
+			return p, false, err
+		}
+	}
+	if p, err = s.newPayment(ctx, &o, &w, m); err != nil {
+		return p, false, err
+	}
+	err = s.prepay(ctx, m, &p, o.ProfitSharing)
+	return p, true, err
+}
+
+// living finds the payment that can be paid in the wished way, if there is
+// one, and closes those that can be paid in another.
+func (s *Service) living(ctx context.Context, m *merchant, payments []Payment, w *wish) (p Payment, err error) {
 	for i := range payments {
 		switch q := &payments[i]; {
 		case q.Status != PaymentCreated && q.Status != PaymentPending:
@@ -139,20 +160,22 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 			p = *q
 		default:
 			if err := s.abandon(ctx, m, q); err != nil {
-				return p, false, err
+				return p, err
 			}
 		}
 	}
-	if p.OutTradeNo == "" {
-		if p, err = s.newPayment(ctx, &o, &w, m); err != nil {
-			return p, false, err
-		}
-		created = true
+	return p, nil
+}
+
+// prepayAgain tells WeChat again of a payment. It reports that the payment is
+// gone when a close of ours took effect without our hearing of it.
+func (s *Service) prepayAgain(ctx context.Context, m *merchant, p *Payment, profitSharing bool) (gone bool, err error) {
+	err = s.prepay(ctx, m, p, profitSharing)
+	var refused *GatewayError
+	if !errors.As(err, &refused) || !saysClosed(refused) {
+		return false, err
 	}
-	if p.Status == PaymentPending && s.rt.now().Sub(p.PrepaidAt) < prepaidLife {
-		return p, created, nil
-	}
-	return p, created, s.prepay(ctx, m, &p, o.ProfitSharing)
+	return true, s.abandon(ctx, m, p)
 }
 
 // openOrder reads an order that can still be paid, with its payments.

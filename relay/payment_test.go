@@ -226,3 +226,40 @@ func TestExpiryInTrouble(t *testing.T) {
 		}
 	})
 }
+
+// TestCloseHalfDone: WeChat closed the payment, but the answer or what
+// follows is lost. The order stays open, so its buyer must not be shown the
+// code that nobody can pay any more.
+func TestCloseHalfDone(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []string{"answer to the close", "query after the close"} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, memstore.New())
+			token := b.token("A000000001")
+			key := relay.OrderKey{ClientID: b.client.ID, OrderNo: "A000000001"}
+			dead := b.native(key)
+			b.wechat.afterClose = func() error {
+				if lost == "answer to the close" {
+					return errTest
+				}
+				b.wechat.fail = map[string]error{"query": errTest}
+				return nil
+			}
+			if _, err := b.CloseOrder(t.Context(), b.caller(b.client), key.OrderNo); kindOf(err) != relay.KindUpstreamTimeout {
+				t.Fatalf("CloseOrder = %v, want KindUpstreamTimeout", err)
+			}
+			b.wechat.afterClose, b.wechat.fail = nil, nil
+			if code, err := b.CheckoutCode(t.Context(), token); kindOf(err) != relay.KindNotFound {
+				t.Errorf("CheckoutCode = %q, %v; want none", code, err)
+			}
+			p, created, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+			if err != nil || !created || p.OutTradeNo == dead.OutTradeNo || p.CodeURL == dead.CodeURL {
+				t.Fatalf("Payable = %s created %t, %v; want a payment in place of the closed one", p.OutTradeNo, created, err)
+			}
+			if v := b.view(key); len(v.Payments) != 2 || v.Payments[0].Status != relay.PaymentClosed || v.Payments[1].Status != relay.PaymentPending {
+				t.Errorf("payments = %+v, want closed and pending", v.Payments)
+			}
+		})
+	}
+}

@@ -179,6 +179,9 @@ type fakeWeChat struct {
 	notice   *relay.Notification
 	openID   string
 	snapshot bool
+
+	afterClose func() error  // answers a close that took effect
+	exchanging chan struct{} // gets a value when an exchange begins, and ends it with another
 }
 
 func (f *fakeWeChat) called(name, no string) error {
@@ -194,6 +197,8 @@ func (f *fakeWeChat) Prepay(_ context.Context, p *relay.Payment, _ bool) (relay.
 	}
 	if t := f.payments[p.OutTradeNo]; t != nil && t.State == relay.TradeSuccess {
 		return relay.Prepaid{}, &relay.GatewayError{Code: "ORDER_PAID"}
+	} else if t != nil && t.State == relay.TradeClosed {
+		return relay.Prepaid{}, &relay.GatewayError{Code: "ORDER_CLOSED"}
 	}
 	f.payments[p.OutTradeNo] = &relay.Transaction{
 		MchID: p.MchID, AppID: p.AppID, OutTradeNo: p.OutTradeNo, TotalFen: p.AmountFen, Currency: relay.Currency, State: relay.TradeNotPay,
@@ -229,6 +234,9 @@ func (f *fakeWeChat) Close(_ context.Context, no string) error {
 		}
 		t.State = relay.TradeClosed
 	}
+	if f.afterClose != nil {
+		return f.afterClose()
+	}
 	return nil
 }
 
@@ -250,6 +258,10 @@ func (f *fakeWeChat) AuthorizeURL(redirectURI, scope, state string) string {
 }
 
 func (f *fakeWeChat) Exchange(_ context.Context, code string) (relay.LoginResult, error) {
+	if f.exchanging != nil {
+		f.exchanging <- struct{}{}
+		<-f.exchanging
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.called("exchange", code); err != nil {
