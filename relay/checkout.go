@@ -257,5 +257,8 @@ func (s *Service) troubled(ctx context.Context, key OrderKey, cause *Error, res 
 		return outcome(err)
 	}
 	res.Page = s.checkoutPage(&o, s.clients[o.ClientID])
+	if res.Page.State == "" {
+		res.Page.State = CheckoutTrouble // paid, but of another amount: the order is as open as before
+	}
 	return nil
 }

@@ -44,8 +44,14 @@ type LoginCallback struct {
 
 // LoginCallback ends the trip that findPayer began and returns the address
 // to go on to. The trip is bound to the browser that began it (threats
-// E01..E03); coming back twice leads to the same page (E19).
+// E01..E03); coming back twice, even at the same moment, leads to the same
+// page (E19).
 func (s *Service) LoginCallback(ctx context.Context, in LoginCallback) (string, error) {
+	unlock, err := s.rt.loggingIn.lock(ctx, in.State)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	fl, ok := s.rt.flows.byState(in.State, s.rt.now())
 	if !ok || in.BrowserID == "" || fl.browserID != in.BrowserID {
 		return "", refuse(KindSign, "", "this login was not begun in this browser, or took too long; open the payment page again")

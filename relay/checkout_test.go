@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +149,41 @@ func TestCheckoutJSAPI_E19(t *testing.T) {
 	}
 }
 
+// TestLoginCallbackAtOnce_E19: WeChat's browser loads the callback twice at
+// the same moment. A code works once, so the second waits for the first and
+// goes to the same page.
+func TestLoginCallbackAtOnce_E19(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, memstore.New())
+		b.wechat.openID, b.wechat.exchanging = "o-buyer", make(chan struct{})
+		token := b.token("A000000001")
+		browser, state := b.silentLogin(token)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				page, err := b.LoginCallback(t.Context(), relay.LoginCallback{Code: "code", State: state, BrowserID: browser})
+				if err != nil || page != "https://pay.example.com/checkout/"+token {
+					t.Errorf("LoginCallback = %q, %v; want the page", page, err)
+				}
+			})
+		}
+		<-b.wechat.exchanging
+		synctest.Wait()
+		select {
+		case <-b.wechat.exchanging:
+			t.Error("the code was exchanged a second time while the first exchange was under way")
+			b.wechat.exchanging <- struct{}{}
+		default:
+		}
+		b.wechat.exchanging <- struct{}{}
+		wg.Wait()
+		if n := b.wechat.count("exchange"); n != 1 {
+			t.Errorf("the code was exchanged %d times, want once", n)
+		}
+	})
+}
+
 // TestLoginCallback_E01_E02_E03: the way back from WeChat works in the
 // browser that began it alone.
 func TestLoginCallback_E01_E02_E03(t *testing.T) {
@@ -230,6 +266,41 @@ func TestCheckoutTrouble(t *testing.T) {
 	b.wechat.failing("prepay", nil)
 	if res := b.open(token, relay.SurroundDesktop, ""); res.Page.State != relay.CheckoutNative {
 		t.Errorf("afterwards the page is %+v, want a code", res.Page)
+	}
+}
+
+// TestCheckoutPaidWrongAmount: WeChat says that the payment was made, but not
+// of the amount. The money is a case, the order is open, and the page is one
+// that exists.
+func TestCheckoutPaidWrongAmount(t *testing.T) {
+	t.Parallel()
+	for name, where := range map[string]relay.Surroundings{"asked again": relay.SurroundDesktop, "asked otherwise": relay.SurroundWeChat} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, memstore.New())
+			req := goodOrder("A000000001")
+			req.OpenID = "o-known"
+			made, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := relay.OrderKey{ClientID: b.client.ID, OrderNo: "A000000001"}
+			b.wechat.failing("prepay", errTest) // so that WeChat is asked again
+			if _, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, ""); err == nil {
+				t.Fatal("Payable succeeded on a line that is cut")
+			}
+			b.wechat.failing("prepay", nil)
+			no := b.view(key).Payments[0].OutTradeNo
+			b.wechat.payments[no] = &relay.Transaction{MchID: testMchID, AppID: testAppID, OutTradeNo: no, TotalFen: 1, Currency: relay.Currency}
+			b.wechat.paid(no, time.Now())
+			res := b.open(strings.TrimPrefix(made.CheckoutURL, "https://pay.example.com/checkout/"), where, "")
+			if res.Page.State != relay.CheckoutTrouble {
+				t.Errorf("page = %+v, want unavailable", res.Page)
+			}
+			if v := b.view(key); v.Status != relay.OrderPaying || v.Case == nil || v.Case.Kind != relay.CaseAmountMismatch {
+				t.Errorf("order %s with case %+v, want it open with a mismatch", v.Status, v.Case)
+			}
+		})
 	}
 }
 

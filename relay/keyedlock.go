@@ -5,12 +5,13 @@ import (
 	"sync"
 )
 
-// keyedLocks lets one goroutine at a time work on an order's payments, so
-// that two tabs of one buyer do not make two payments. It spares calls to
-// WeChat; what must never happen twice is decided in transactions.
-type keyedLocks struct {
+// keyedLocks lets one goroutine at a time work on something that WeChat is
+// asked about, such as an order's payments, so that two tabs of one buyer do
+// not make two. It spares calls to WeChat; what must never happen twice is
+// decided in transactions.
+type keyedLocks[K comparable] struct {
 	mu   sync.Mutex // guards held
-	held map[OrderKey]*keyedLock
+	held map[K]*keyedLock
 }
 
 type keyedLock struct {
@@ -18,12 +19,11 @@ type keyedLock struct {
 	users int
 }
 
-// lock waits for the order's turn and returns the function that gives it
-// back.
-func (k *keyedLocks) lock(ctx context.Context, key OrderKey) (func(), error) {
+// lock waits for the turn at key and returns the function that gives it back.
+func (k *keyedLocks[K]) lock(ctx context.Context, key K) (func(), error) {
 	k.mu.Lock()
 	if k.held == nil {
-		k.held = map[OrderKey]*keyedLock{}
+		k.held = map[K]*keyedLock{}
 	}
 	l := k.held[key]
 	if l == nil {
@@ -42,7 +42,7 @@ func (k *keyedLocks) lock(ctx context.Context, key OrderKey) (func(), error) {
 	}
 }
 
-func (k *keyedLocks) leave(key OrderKey, l *keyedLock) {
+func (k *keyedLocks[K]) leave(key K, l *keyedLock) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if l.users--; l.users == 0 {

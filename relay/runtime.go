@@ -56,7 +56,8 @@ type Runtime struct {
 	limits     rateLimits
 	watchers   watchers
 	flows      flows
-	prepaying  keyedLocks
+	prepaying  keyedLocks[OrderKey]
+	loggingIn  keyedLocks[string] // by the state sent to WeChat
 	expiry     *expiry
 	upkeep     upkeep
 }
