@@ -39,9 +39,7 @@ func startExample(t *testing.T, env []string, replace ...string) *server {
 		"http://localhost:8080", l.url, "http://localhost:8081", l.platform,
 		"	grace_period 10s\n", "	grace_period 10s\n	persist_config off\n	admin unix/" + l.admin + "\n",
 	}, replace...)...)
-	if err := os.WriteFile(l.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, l.config, text)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)

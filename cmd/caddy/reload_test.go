@@ -207,3 +207,36 @@ func TestReloadedWrong(t *testing.T) {
 		t.Errorf("health = %s", a)
 	}
 }
+
+// TestTerminated_F03: a server that is asked to stop ends by itself, with
+// success, and what waits for a shop is still there at the next start.
+func TestTerminated_F03(t *testing.T) {
+	t.Parallel()
+	w := newWechat(t, 1)
+	shopSide := newReceiver(t)
+	shopSide.answers(func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) })
+	l := newLayout(t)
+	l.write(t, &setup{platform: w.url, merchant: merchantKeys(t), receiver: shopSide.url, app: "allow_networks 127.0.0.0/8"})
+	s := l.start(t)
+	o := s.shop.order(t, "T000000000", "")
+	watch(t, o.CheckoutURL+"/status").next(t) // a page that stays open holds nothing up
+	e := s.paid(t, "T000000001", "")
+	eventually(t, "the first attempt", func() error {
+		if v := s.shop.event(t, e.ID).Delivery; len(v.Attempts) != 1 {
+			return fmt.Errorf("delivery is %+v", v)
+		}
+		return nil
+	})
+	before := s.shop.event(t, e.ID).Delivery
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.exited(t)
+	if s.err != nil {
+		t.Errorf("the server ended with %v", s.err)
+	}
+	s = l.start(t)
+	if after := s.shop.event(t, e.ID).Delivery; after.Status != "pending" || after.NextAttemptAt != before.NextAttemptAt || len(after.Attempts) != 1 {
+		t.Errorf("delivery = %+v after the restart, want %+v", after, before)
+	}
+}

@@ -38,6 +38,9 @@ var nonces atomic.Uint64
 
 func freshNonce() string { return fmt.Sprintf("blackbox-%016d", nonces.Add(1)) }
 
+// nowText is the time as signatures spell it.
+func nowText() string { return strconv.FormatInt(time.Now().Unix(), 10) }
+
 func newShop(publicURL, id, secret string) *shop {
 	return &shop{
 		http: &http.Client{
@@ -74,8 +77,7 @@ func (s *shop) request(ctx context.Context, method, target, body string) (*http.
 	if err != nil {
 		return nil, err
 	}
-	now := strconv.FormatInt(time.Now().Unix(), 10)
-	r.Header.Set("Authorization", signHeader(s.secret, s.id, method, s.host(), target, now, freshNonce(), body))
+	r.Header.Set("Authorization", signHeader(s.secret, s.id, method, s.host(), target, nowText(), freshNonce(), body))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

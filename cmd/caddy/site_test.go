@@ -111,7 +111,12 @@ func (l *layout) caddyfile(s *setup) string {
 
 func (l *layout) write(t *testing.T, s *setup) {
 	t.Helper()
-	if err := os.WriteFile(l.config, []byte(l.caddyfile(s)), 0o600); err != nil {
+	writeFile(t, l.config, l.caddyfile(s))
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
