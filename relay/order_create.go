@@ -53,6 +53,8 @@ func (s *Service) CreateOrder(ctx context.Context, caller *Caller, req CreateOrd
 	if err != nil {
 		return v, false, err
 	}
+	var stored Order // read only when Update says that it is done
+	var made bool
 	err = s.rt.store.Update(ctx, func(tx Tx) error {
 		if err := s.claimNonce(tx, caller); err != nil {
 			return err
@@ -60,23 +62,23 @@ func (s *Service) CreateOrder(ctx context.Context, caller *Caller, req CreateOrd
 		old, err := tx.Order(o.OrderKey)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			created = true
+			stored, made = *o, true
 			return tx.PutOrder(o)
 		case err != nil:
 			return err
 		case !sameContent(&old, o):
 			return refuse(KindOrderConflict, "order_no", "this order exists with other content; use a new order_no")
 		}
-		*o = old
+		stored = old
 		return nil
 	})
 	if err != nil {
 		return v, false, outcome(err)
 	}
-	if created && s.rt.observe.Order != nil {
+	if made && s.rt.observe.Order != nil {
 		s.rt.observe.Order()
 	}
-	return s.createdView(o), created, nil
+	return s.createdView(&stored), made, nil
 }
 
 // newOrder checks a request and fills in what it leaves out.

@@ -1,10 +1,14 @@
 package relay_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -255,5 +259,80 @@ func TestOwnAddress_F10(t *testing.T) {
 	req.NotifyURL = "https://pay.example.com/shop/notify"
 	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req); err != nil {
 		t.Errorf("a site behind the relay's name: %v", err)
+	}
+}
+
+// lateStore says of writes that their outcome is unknown, and lets them land
+// afterwards.
+type lateStore struct {
+	relay.Store
+	late   atomic.Bool
+	landed sync.WaitGroup
+}
+
+func (s *lateStore) Update(ctx context.Context, fn func(relay.Tx) error) error {
+	if !s.late.Load() {
+		return s.Store.Update(ctx, fn)
+	}
+	s.landed.Go(func() { _ = s.Store.Update(context.WithoutCancel(ctx), fn) })
+	return fmt.Errorf("%w: too slow", relay.ErrUnavailable)
+}
+
+// TestUnknownOutcome: what was reported as unavailable lands after all. The
+// callers repeat, and find what they asked for, once.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	store := &lateStore{Store: memstore.New()}
+	b := newBench(t, store)
+	key := relay.OrderKey{ClientID: b.client.ID, OrderNo: "A000000001"}
+	var number string
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"create", func() error {
+			_, created, err := b.CreateOrder(t.Context(), b.caller(b.client), goodOrder(key.OrderNo))
+			if created {
+				t.Error("create was answered as made: it was made by the first try")
+			}
+			return err
+		}},
+		{"pay", func() error {
+			p, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+			number = p.OutTradeNo
+			return err
+		}},
+		{"settle", func() error {
+			return b.notify(b.wechat.paid(b.view(key).Payments[0].OutTradeNo, time.Now()))
+		}},
+	}
+	for _, step := range steps {
+		store.late.Store(true)
+		if err := step.do(); kindOf(err) != relay.KindUnavailable && !errors.Is(err, relay.ErrUnavailable) {
+			t.Fatalf("%s = %v, want it unavailable", step.name, err)
+		}
+		store.landed.Wait()
+		store.late.Store(false)
+		if err := step.do(); err != nil {
+			t.Fatalf("%s again = %v", step.name, err)
+		}
+	}
+	v := b.view(key)
+	if v.Status != relay.OrderPaid || len(v.Payments) != 1 || v.Payments[0].OutTradeNo != number {
+		t.Errorf("order = %+v, want it paid by its one payment", v)
+	}
+	if n := len(b.events()); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+
+	other := b.order("A000000002")
+	b.native(other)
+	for i := range 2 {
+		store.late.Store(i == 0)
+		_, _ = b.CloseOrder(t.Context(), b.caller(b.client), other.OrderNo)
+		store.landed.Wait()
+	}
+	if v := b.view(other); v.Status != relay.OrderClosed || len(b.events()) != 2 {
+		t.Errorf("order %s with %d events in all, want it closed and told once", v.Status, len(b.events()))
 	}
 }

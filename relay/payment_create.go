@@ -317,7 +317,8 @@ func (s *Service) prepayRefused(ctx context.Context, p *Payment, refused *Gatewa
 // changePayment changes the stored payment in a transaction and brings p up
 // to date with it.
 func (s *Service) changePayment(ctx context.Context, p *Payment, change func(*Payment) bool) error {
-	return s.rt.store.Update(ctx, func(tx Tx) error {
+	var changed Payment // the transaction may outlive Update
+	err := s.rt.store.Update(ctx, func(tx Tx) error {
 		cur, err := tx.Payment(p.PaymentKey)
 		if err != nil {
 			return err
@@ -327,9 +328,13 @@ func (s *Service) changePayment(ctx context.Context, p *Payment, change func(*Pa
 				return err
 			}
 		}
-		*p = cur
+		changed = cur
 		return nil
 	})
+	if err == nil {
+		*p = changed
+	}
+	return err
 }
 
 // invokeJSAPI signs what the page in WeChat pays with.
