@@ -324,6 +324,9 @@ func (dsp *Dispatcher) run(ctx context.Context) {
 				dsp.o.Logger.Warn("wall clock jumped; deliveries are planned again", "by", jump)
 				dsp.trouble(DispatchClockTrouble)
 				spread = spread || jump > 0
+				if jump < 0 {
+					dsp.endPauses()
+				}
 			}
 			look = dispatchTick
 			if err := dsp.survey(ctx, spread); err != nil {
@@ -340,6 +343,21 @@ func (dsp *Dispatcher) run(ctx context.Context) {
 			return
 		case <-timer.C:
 		case <-dsp.kick:
+		}
+	}
+}
+
+// endPauses ends what was to last until a moment of the wall clock that a
+// clock set back has moved far away.
+func (dsp *Dispatcher) endPauses() {
+	dsp.mu.Lock()
+	defer dsp.mu.Unlock()
+	now := dsp.now()
+	for _, q := range dsp.queues {
+		q.heldUntil, q.usedAt = time.Time{}, now
+		for id, p := range q.parked {
+			p.until = now
+			q.parked[id] = p
 		}
 	}
 }

@@ -266,6 +266,29 @@ func (s *skew) jump(d time.Duration) {
 	s.offset += d
 }
 
+// F21: the wall clock is set back while a failing destination is paused for a
+// moment. The pause is over when that moment is, not when the wall clock says
+// so: what is committed afterwards is told soon.
+func TestDispatcher_F21_PauseOutlastsNoJump(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, always(reply{status: 500}))
+		clock := &skew{}
+		w.options.Now = clock.now
+		w.start()
+		defer w.stop()
+		for i := range 64 {
+			w.tell(fmt.Sprint("evt_", i), "shop.example")
+		}
+		pass(5 * time.Second)
+		clock.jump(-24 * time.Hour)
+		w.tell("evt_after", "shop.example")
+		pass(2 * time.Minute)
+		if got := len(w.receiver.of("evt_after")); got == 0 {
+			t.Error("nothing was told in two minutes after the clock was set back")
+		}
+	})
+}
+
 // F21, F52: the wall clock jumps in the middle of a chain. Nothing is early
 // by the wall, nothing is lost, at most one attempt is made per gap.
 func TestDispatcher_F21_ClockJumps(t *testing.T) {
