@@ -81,6 +81,9 @@ func (x *expiry) sweep(ctx context.Context) {
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return // what was broken off by stop is no failure
+	}
 	for i, key := range keys {
 		x.note(key, failures[i], now)
 	}
@@ -94,13 +97,23 @@ func (x *expiry) expired(ctx context.Context, now time.Time) ([]OrderKey, error)
 		keys, err = r.OpenOrders(now, expiryBatch+len(x.failed))
 		return err
 	})
+	if err != nil {
+		return nil, err
+	}
+	// Orders that are not listed any more were closed or paid otherwise.
+	failed := make(map[OrderKey]time.Time, len(x.failed))
 	waiting := keys[:0]
 	for _, key := range keys {
-		if retry, failed := x.failed[key]; !failed || !retry.After(now) {
+		retry, again := x.failed[key]
+		if again {
+			failed[key] = retry
+		}
+		if !retry.After(now) {
 			waiting = append(waiting, key)
 		}
 	}
-	return waiting, err
+	x.failed = failed
+	return waiting, nil
 }
 
 func (x *expiry) note(key OrderKey, err error, now time.Time) {

@@ -42,6 +42,9 @@ func (s *Service) ClientByID(id string) *Client { return s.clients[id] }
 // SweepExpired runs one round of the expiry worker.
 func (rt *Runtime) SweepExpired(ctx context.Context) { rt.expiry.sweep(ctx) }
 
+// ExpiryFailures counts the orders whose close is tried again later.
+func (rt *Runtime) ExpiryFailures() int { return len(rt.expiry.failed) }
+
 // Sendable is the description as WeChat gets it.
 func Sendable(s string) string { return sendable(s) }
 

@@ -263,3 +263,26 @@ func TestCloseHalfDone(t *testing.T) {
 		})
 	}
 }
+
+// TestExpiryForgets: an order that could not be closed and was paid otherwise
+// is not remembered for ever.
+func TestExpiryForgets(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	p := b.native(key)
+	b.clock = time.Now().Add(3 * time.Hour)
+	b.wechat.failing("query", errTest)
+	b.rt.SweepExpired(t.Context())
+	if n := b.rt.ExpiryFailures(); n != 1 {
+		t.Fatalf("%d orders remembered, want the one in trouble", n)
+	}
+	b.wechat.failing("query", nil)
+	if err := b.notify(b.wechat.paid(p.OutTradeNo, b.clock)); err != nil {
+		t.Fatal(err)
+	}
+	b.rt.SweepExpired(t.Context())
+	if n := b.rt.ExpiryFailures(); n != 0 {
+		t.Errorf("%d orders remembered after it was paid, want none", n)
+	}
+}
