@@ -63,7 +63,7 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-var errUnsupported = errors.New("Badger does not sync its log on this platform; choose another store")
+var errUnsupported = errors.New("the Badger engine does not sync its log on this platform; choose another store")
 
 func open(o Options) (_ *Store, err error) {
 	if !supported {

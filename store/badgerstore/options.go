@@ -19,7 +19,8 @@ type Options struct {
 	// Logger takes Badger's log and the store's own. Default: none.
 	Logger *slog.Logger
 
-	// Now is the clock of everything but records. Default: time.Now.
+	// Now is the clock of everything but records. It is called from several
+	// goroutines. Default: time.Now.
 	Now func() time.Time
 
 	// AcceptLoss opens a store that lacks commits, see LossError. What is

@@ -140,14 +140,14 @@ func delivery(client, id, url string, due time.Time) *relay.Delivery {
 func update(t *testing.T, s relay.Store, fn func(relay.Tx) error) {
 	t.Helper()
 	if err := s.Update(t.Context(), fn); err != nil {
-		t.Fatalf("Update: %v", err)
+		t.Errorf("Update: %v", err)
 	}
 }
 
 func view(t *testing.T, s relay.Store, fn func(relay.Reader) error) {
 	t.Helper()
 	if err := s.View(t.Context(), fn); err != nil {
-		t.Fatalf("View: %v", err)
+		t.Errorf("View: %v", err)
 	}
 }
 
