@@ -110,7 +110,7 @@ func TestUnsteadyLineIsTold(t *testing.T) {
 	tb := openTab(t, phone, brokenStream)
 	tb.open(rl.page())
 	tb.until(`document.getElementById('offline').checkVisibility()`)
-	tb.shoot("offline-phone")
+	tb.keep("offline-phone")
 	rl.refuse(false)
 	tb.until(`!document.getElementById('offline').checkVisibility()`)
 	rl.become(paid(rl))
@@ -294,7 +294,7 @@ func TestWorksWithoutScript(t *testing.T) {
 			t.Errorf("the page lacks %q: %q", want, text)
 		}
 	}
-	tb.shoot("native-phone-noscript")
+	tb.keep("native-phone-noscript")
 	tb.run(chromedp.WaitVisible("#return", chromedp.ByQuery))
 	tb.run(chromedp.Text("body", &text, chromedp.ByQuery))
 	if !strings.Contains(text, "支付成功") {

@@ -31,6 +31,7 @@ const tabLimit = 90 * time.Second
 var chromium struct {
 	context context.Context
 	missing string
+	scratch string // a directory that lasts as long as the test run
 }
 
 func TestMain(m *testing.M) {
@@ -43,13 +44,13 @@ func runWithChromium(m *testing.M) int {
 		chromium.missing = err.Error()
 		return m.Run()
 	}
-	profile, err := os.MkdirTemp("", "wxrelay-chromium-")
+	chromium.scratch, err = os.MkdirTemp("", "wxrelay-chromium-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "making a browser profile:", err)
+		fmt.Fprintln(os.Stderr, "making a directory:", err)
 		return 1
 	}
-	defer os.RemoveAll(profile)
-	browser, stop, err := startChromium(path, profile)
+	defer os.RemoveAll(chromium.scratch)
+	browser, stop, err := startChromium(path, filepath.Join(chromium.scratch, "profile"))
 	defer stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "starting", path+":", err)
@@ -124,6 +125,7 @@ const weChatAgent = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36
 type tab struct {
 	t       *testing.T
 	context context.Context
+	device  device
 
 	mu         sync.Mutex // guards complaints
 	complaints []string
@@ -141,7 +143,7 @@ func openTab(t *testing.T, d device, expected ...string) *tab {
 	t.Cleanup(cancel)
 	ctx, stop := context.WithTimeout(ctx, tabLimit)
 	t.Cleanup(stop)
-	tb := &tab{t: t, context: ctx, expected: expected}
+	tb := &tab{t: t, context: ctx, device: d, expected: expected}
 	chromedp.ListenTarget(ctx, tb.listen)
 	actions := []chromedp.Action{
 		cdplog.Enable(),
@@ -249,19 +251,24 @@ func (tb *tab) truth(expression string) bool {
 	return b
 }
 
-// shoot takes a picture of the window and keeps it for a look.
-func (tb *tab) shoot(name string) []byte {
+// shoot takes a picture of the window.
+func (tb *tab) shoot() []byte {
 	tb.t.Helper()
 	var png []byte
 	tb.run(chromedp.CaptureScreenshot(&png))
+	return png
+}
+
+// keep keeps a picture of the window for a look, where WXRELAY_SHOTS says.
+func (tb *tab) keep(name string) {
+	tb.t.Helper()
 	dir := os.Getenv("WXRELAY_SHOTS")
 	if dir == "" {
-		dir = tb.t.TempDir()
+		return
 	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), tb.shoot(), 0o600); err != nil {
 		tb.t.Fatalf("keeping a screenshot: %v", err)
 	}
-	return png
 }
 
 func (tb *tab) listen(event any) {

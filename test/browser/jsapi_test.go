@@ -61,7 +61,7 @@ func TestJSAPIBuyerCancelsAndPaysAgain(t *testing.T) {
 	if got := tb.text(`document.getElementById('pay').textContent`); got != "重新支付" {
 		t.Errorf("button says %q", got)
 	}
-	tb.shoot("jsapi-cancelled-live")
+	tb.keep("jsapi-cancelled-live")
 	tb.run(chromedp.Click("#pay", chromedp.ByQuery))
 	tb.until(`calls.length === 2`)
 	tb.truth(`(answer('get_brand_wcpay_request:ok'), true)`)
@@ -85,7 +85,7 @@ func TestJSAPIOkIsNotBelieved(t *testing.T) {
 	if tb.truth(`document.getElementById('return').checkVisibility()`) {
 		t.Error("the buyer is sent to the shop unpaid")
 	}
-	tb.shoot("jsapi-confirming")
+	tb.keep("jsapi-confirming")
 }
 
 func TestJSAPIFailureIsTold(t *testing.T) {

@@ -2,10 +2,12 @@ package browser
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	_ "image/png"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
 	"github.com/wxrelay/wxrelay/relay/pages"
@@ -42,6 +44,17 @@ func looks() map[string]pages.Checkout {
 		"unavailable": {State: pages.StateUnavailable, RequestID: request},
 		"not-found":   {State: pages.StateNotFound, RequestID: request, Test: true},
 	}
+}
+
+// relaysOf serves each of the looks. To be called before a tab is opened, so
+// that the tab is closed first.
+func relaysOf(t *testing.T) map[string]*relayStandIn {
+	t.Helper()
+	relays := make(map[string]*relayStandIn)
+	for name, view := range looks() {
+		relays[name] = newRelay(t, view)
+	}
+	return relays
 }
 
 // screens are what people look at pages with.
@@ -93,49 +106,72 @@ const weakTexts = `(() => {
 
 func TestPagesFitEveryScreen(t *testing.T) {
 	t.Parallel()
-	for name, view := range looks() {
-		for on, d := range screens() {
-			t.Run(name+"/"+on, func(t *testing.T) {
-				t.Parallel()
-				rl := newRelay(t, view)
-				tb := openTab(t, d)
-				// The way back to the shop waits, so that it can be looked at.
-				tb.beforeLoad(handTimers)
+	for on, d := range screens() {
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			relays := relaysOf(t)
+			tb := openTab(t, d)
+			// The way back to the shop waits, so that it can be looked at.
+			tb.beforeLoad(handTimers)
+			for name, rl := range relays {
 				tb.open(rl.page())
 				tb.until(`document.readyState === 'complete'`)
-				if got := tb.number(`document.documentElement.scrollWidth`); got > float64(d.width) {
-					t.Errorf("page is %v wide on a screen of %d", got, d.width)
-				}
-				if weak := tb.text(weakTexts); weak != "" {
-					t.Errorf("hard to read: %s", weak)
-				}
-				small := `[...document.querySelectorAll('a.main, button')].filter((b) => b.checkVisibility() && b.getBoundingClientRect().height < 44).length`
-				if got := tb.number(small); got != 0 {
-					t.Errorf("%v controls are too small for a finger", got)
-				}
-				tb.shoot(name + "-" + on)
-			})
-		}
+				tb.checkFit(name, d.width)
+				tb.keep(name + "-" + on)
+			}
+		})
 	}
+}
+
+// checkFit checks that the page shown can be read and used on a screen of a
+// width.
+func (tb *tab) checkFit(name string, width int64) {
+	tb.t.Helper()
+	if got := tb.number(`document.documentElement.scrollWidth`); got > float64(width) {
+		tb.t.Errorf("%s is %v wide on a screen of %d", name, got, width)
+	}
+	if weak := tb.text(weakTexts); weak != "" {
+		tb.t.Errorf("%s is hard to read: %s", name, weak)
+	}
+	small := `[...document.querySelectorAll('a.main, button')].filter((b) => b.checkVisibility() && b.getBoundingClientRect().height < 44).length`
+	if got := tb.number(small); got != 0 {
+		tb.t.Errorf("%s has %v controls that are too small for a finger", name, got)
+	}
+}
+
+// look checks the page shown on a wide and a narrow screen, by day and by
+// night, keeps pictures of it, and gives the tab its own screen back.
+func (tb *tab) look(name string) {
+	tb.t.Helper()
+	for _, d := range []device{{width: 1280, height: 900, still: true}, {width: 375, height: 812, mobile: true, still: true}} {
+		for _, dark := range []bool{true, false} {
+			d.dark = dark
+			tb.run(emulation.SetDeviceMetricsOverride(d.width, d.height, 2, d.mobile), emulation.SetEmulatedMedia().WithFeatures(d.media()))
+			tb.checkFit(name, d.width)
+		}
+		tb.keep(fmt.Sprintf("demo-%s-%d", name, d.width))
+	}
+	tb.run(emulation.SetDeviceMetricsOverride(tb.device.width, tb.device.height, 2, tb.device.mobile),
+		emulation.SetEmulatedMedia().WithFeatures(tb.device.media()))
 }
 
 // The code is read back from a picture of the page, as a phone would (I11).
 func TestCodeCanBeScanned_I11(t *testing.T) {
 	t.Parallel()
 	for on, d := range screens() {
-		for name, want := range map[string]string{"native": codeURL, "wechat-only": pageURL} {
-			t.Run(name+"/"+on, func(t *testing.T) {
-				t.Parallel()
-				rl := newRelay(t, looks()[name])
-				tb := openTab(t, d)
-				tb.open(rl.page())
+		t.Run(on, func(t *testing.T) {
+			t.Parallel()
+			relays := relaysOf(t)
+			tb := openTab(t, d)
+			for name, want := range map[string]string{"native": codeURL, "wechat-only": pageURL} {
+				tb.open(relays[name].page())
 				tb.until(`document.readyState === 'complete'`)
 				tb.truth(`(document.querySelector('.qr').scrollIntoView({ block: 'center' }), true)`)
-				if got := scan(t, tb.shoot("scan-"+name+"-"+on)); got != want {
-					t.Errorf("the code says %q, want %q", got, want)
+				if got := scan(t, tb.shoot()); got != want {
+					t.Errorf("the code of %s says %q, want %q", name, got, want)
 				}
-			})
-		}
+			}
+		})
 	}
 }
 
