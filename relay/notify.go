@@ -114,15 +114,26 @@ func (s *Service) refuseUnknownMerchant(ctx context.Context, n RawNotification) 
 	return &Error{Kind: KindSign, Message: "notification refused"}
 }
 
+// unnumbered stands for the number of what is about no payment. It is too
+// short for a number of WeChat's.
+const unnumbered = "-"
+
 // keepForLater stores genuine statements that are not about a payment's
-// success, such as refunds made in WeChat's console, so that nothing that
-// was acknowledged is lost.
+// success, such as refunds made in WeChat's console or complaints, so that
+// nothing that was acknowledged is lost.
 func (s *Service) keepForLater(ctx context.Context, e *Evidence) (string, error) {
 	var about struct {
+		MchID      string `json:"mchid"`
 		OutTradeNo string `json:"out_trade_no"`
 	}
+	e.Payment.OutTradeNo = unnumbered
 	if err := json.Unmarshal(e.Plaintext, &about); err == nil {
-		e.Payment.OutTradeNo = about.OutTradeNo
+		if about.MchID != "" && about.MchID != e.Payment.MchID {
+			return "foreign", errForeign
+		}
+		if defaultOrderNo.MatchString(about.OutTradeNo) {
+			e.Payment.OutTradeNo = about.OutTradeNo
+		}
 	}
 	if err := s.rt.store.Update(ctx, func(tx Tx) error { return tx.PutEvidence(e) }); err != nil {
 		return answerFor("", err)

@@ -375,3 +375,23 @@ func TestEventsPage(t *testing.T) {
 		t.Errorf("another client sees %d events, %v", len(page.Events), err)
 	}
 }
+
+// TestOtherNotifications_B14: what is kept is about this merchant, too.
+func TestOtherNotifications_B14(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	for name, tc := range map[string]struct {
+		plaintext string
+		kind      relay.Kind
+	}{
+		"another merchant": {`{"mchid":"1900000110","out_trade_no":"T1"}`, relay.KindParam},
+		"this merchant":    {`{"mchid":"1900000109","out_trade_no":"T1"}`, 0},
+		"no merchant":      {`{"out_trade_no":"T1"}`, 0}, // as service providers' have it
+		"no object":        {`[]`, 0},
+	} {
+		b.wechat.notice = &relay.Notification{ID: "EV-" + name, EventType: "REFUND.SUCCESS", Plaintext: []byte(tc.plaintext)}
+		if err := b.Notify(t.Context(), "main", relay.RawNotification{}); kindOf(err) != tc.kind || (err == nil) != (tc.kind == 0) {
+			t.Errorf("%s: %v, want kind %d", name, err, tc.kind)
+		}
+	}
+}
