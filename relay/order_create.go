@@ -217,7 +217,7 @@ func originOf(address string) (string, bool) {
 		return "", false
 	}
 	u, err := url.Parse(address)
-	if err != nil || u.Opaque != "" || u.User != nil || u.Host == "" || u.Hostname() == "" {
+	if err != nil || u.Opaque != "" || u.User != nil || u.Host == "" || u.Hostname() == "" || !onlyChars(u.Path, isNoControl) {
 		return "", false
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
@@ -227,6 +227,8 @@ func originOf(address string) (string, bool) {
 }
 
 func isVisibleASCII(c byte) bool { return 0x21 <= c && c <= 0x7e }
+
+func isNoControl(c byte) bool { return c >= 0x20 && c != 0x7f }
 
 func checkMetadata(_ *Client, req *CreateOrderRequest) *Error {
 	if len(req.Metadata) == 0 {

@@ -162,7 +162,8 @@ func TestOrderAddresses_D01_D08(t *testing.T) {
 		"https://bооks.example.com/", "https://books.example.com。evil.example/", "https://books．example.com/",
 		"https://books.example.com/#x", "https://books.example.com/?a=b", "javascript:alert(1)//books.example.com", "data:text/html,x",
 		"weixin://books.example.com/", "http://books.example.com/", "https://books.example.com:8443/", "https://books.example.com/\r\nX: y",
-		"https://books.example.com/%0d%0a" + "\n", "https%3A%2F%2Fbooks.example.com%2F", " https://books.example.com/", "",
+		"https://books.example.com/%0d%0a" + "\n", "https://books.example.com/cb%0d%0aSet-Cookie:a=b", "https://books.example.com/%00",
+		"https%3A%2F%2Fbooks.example.com%2F", " https://books.example.com/", "",
 		"https://", "https:///path", "https://user@books.example.com/", "https://sub.books.example.com/", "https://*.example.com/",
 	} {
 		for _, field := range []string{"notify_url", "return_url"} {
@@ -183,7 +184,7 @@ func TestOrderAddresses_D01_D08(t *testing.T) {
 		}
 	}
 	good := goodOrder("T2")
-	good.NotifyURL, good.ReturnURL = "https://books.example.com/pay/notify;x=1", "https://books.example.com:443/"
+	good.NotifyURL, good.ReturnURL = "https://books.example.com/pay/notify;x=1", "https://books.example.com:443/%b6%a9%b5%a5"
 	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), good); err != nil {
 		t.Errorf("addresses on the client's origin: %v", err)
 	}
