@@ -35,6 +35,7 @@ type engine struct {
 	users   users
 	log     *swapHandler
 	start   sync.Once
+	scrub   *scrub // set by start
 
 	mu     sync.Mutex // guards leases
 	leases []*lease   // attached configurations, newest last
@@ -97,8 +98,16 @@ func (e *engine) attach(service *relay.Service, logger *slog.Logger) *lease {
 	defer e.mu.Unlock()
 	e.leases = append(e.leases, l)
 	e.follow()
-	e.start.Do(e.runtime.Start) // not earlier: without a configuration every client is unknown
+	e.start.Do(e.begin) // not earlier: without a configuration every client is unknown
 	return l
+}
+
+// begin starts the engine's goroutines.
+func (e *engine) begin() {
+	e.runtime.Start()
+	if store, ok := e.store.(verifier); ok {
+		e.scrub = startScrub(store, slog.New(e.log), func(n int) { storeProblems.Set(float64(n)) })
+	}
 }
 
 // release detaches the configuration: the newest of those left decides. It
@@ -134,6 +143,7 @@ func (e *engine) follow() {
 // under way, and closes the store. It implements caddy.Destructor.
 func (e *engine) Destruct() error {
 	openEngines.remove(e)
+	e.scrub.stop()
 	waiting := e.runtime.Deliveries().Destinations
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

@@ -69,6 +69,10 @@ var (
 		Name: "wxrelay_store_alarms_total",
 		Help: "Conditions of the store that an operator should look after; the log names them.",
 	})
+	storeProblems = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "wxrelay_store_damaged_rows",
+		Help: "Rows that the latest daily check of the store found damaged or without their index entry.",
+	})
 )
 
 // registerMetrics makes the collectors visible in one configuration's
@@ -78,7 +82,7 @@ func registerMetrics(registry prometheus.Registerer) error {
 	for _, collector := range []prometheus.Collector{
 		notifications, notificationSeconds, ordersCreated, upstreamCalls,
 		deliveryAttempts, deliveryLateness, deliverySeconds, deliveryTroubles,
-		commitSeconds, commitRequests, storeAlarms,
+		commitSeconds, commitRequests, storeAlarms, storeProblems,
 		&openEngines,
 	} {
 		err := registry.Register(collector)
