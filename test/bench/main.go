@@ -48,11 +48,11 @@ func run(ctx context.Context, s settings, out io.Writer) (err error) {
 		return fmt.Errorf("making a directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	wechat, err := newWechat()
+	wechat, err := newWechat(ctx)
 	if err != nil {
 		return err
 	}
-	defer wechat.close()
+	defer func() { err = errors.Join(err, wechat.close()) }()
 	srv, err := startServer(ctx, s.caddy, dir, wechat)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -8,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,9 +37,10 @@ type wechat struct {
 	publicKey *rsa.PublicKey
 	answer    []byte
 	signature http.Header // of answer; good for five minutes
+	silent    net.Listener
 }
 
-func newWechat() (*wechat, error) {
+func newWechat(ctx context.Context) (*wechat, error) {
 	merchant, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
@@ -56,6 +59,9 @@ func newWechat() (*wechat, error) {
 	if err := w.sign(); err != nil {
 		return nil, err
 	}
+	if w.silent, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		return nil, fmt.Errorf("listening for the client: %w", err)
+	}
 	w.front = httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
 		maps.Copy(out.Header(), w.signature)
 		out.Header().Set("Content-Type", "application/json")
@@ -69,11 +75,14 @@ func (w *wechat) sign() error {
 	return w.platform.SignHeaders(w.signature, publicKeyID, w.answer)
 }
 
-func (w *wechat) close() { w.front.Close() }
+func (w *wechat) close() error {
+	w.front.Close()
+	return w.silent.Close()
+}
 
 // caddyfile is the configuration of the measured server. The client's
-// address answers nothing, so that every settlement starts a schedule and
-// deliveries do not take the processor away.
+// address takes connections and answers nothing, so that every settlement
+// starts a schedule and deliveries do not take the processor away.
 func (w *wechat) caddyfile(dir, relayURL, plainURL string) (string, error) {
 	private, err := x509.MarshalPKCS8PrivateKey(w.merchant)
 	if err != nil {
@@ -115,8 +124,9 @@ func (w *wechat) caddyfile(dir, relayURL, plainURL string) (string, error) {
 			id %[9]s
 			secret %[10]s
 			rate 1000000
-			notify_url http://127.0.0.1:9/notify
-			allow_origin http://127.0.0.1:9
+			notify_url %[11]s/notify
+			allow_origin %[11]s
+			allow_networks 127.0.0.0/8
 		}
 	}
 }
@@ -127,7 +137,8 @@ func (w *wechat) caddyfile(dir, relayURL, plainURL string) (string, error) {
 %[4]s {
 	respond "hello"
 }
-`, dir, relayURL, w.front.URL, plainURL, appID, mchID, apiv3Key, publicKeyID, clientID, clientSecret), nil
+`, dir, relayURL, w.front.URL, plainURL, appID, mchID, apiv3Key, publicKeyID, clientID, clientSecret,
+		"http://"+w.silent.Addr().String()), nil
 }
 
 // notification is one that is ready to be posted.
