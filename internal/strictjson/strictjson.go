@@ -2,7 +2,8 @@
 // without the tolerance of encoding/json: the check of the shape and the
 // reading of the values cannot disagree, because they are the same pass.
 //
-// Begin with [Decode]. Refused everywhere, also inside members that are
+// Begin with [Decode], which fills Go types, or with [Parse], which keeps a
+// document as it is written. Refused everywhere, also inside members that are
 // skipped: a name given twice in one object, invalid UTF-8, an unpaired
 // surrogate, nesting deeper than [MaxDepth], bytes after the value. Refused
 // in a known struct: a name that differs from a known one only by case, and a
