@@ -36,6 +36,17 @@ type apiError struct {
 // Error names status and code.
 func (e *apiError) Error() string { return fmt.Sprintf("%d %s: %s", e.status, e.code, e.message) }
 
+// parameterError says which part of a request is wrong, in WeChat's terms.
+type parameterError struct {
+	field    string // JSON pointer, parameter or header name
+	value    string
+	issue    string
+	location string // body, url, query, header
+}
+
+// Error describes the fault without the value.
+func (e *parameterError) Error() string { return e.location + " " + e.field + ": " + e.issue }
+
 // errorBody is the JSON form of a refusal.
 type errorBody struct {
 	Code    string       `json:"code"`

@@ -175,21 +175,6 @@ func acceptsJSON(values []string) bool {
 	return false
 }
 
-// decodeBody decodes a body strictly and checks it against its rules.
-func (s *Sandbox) decodeBody(c *apiCall, rules *rule) (*jsonValue, error) {
-	tree, err := parseStrict(c.body)
-	if err != nil {
-		if wrong, ok := errors.AsType[*parameterError](err); ok {
-			return nil, wrong
-		}
-		return nil, &parameterError{field: "", issue: err.Error(), location: "body"}
-	}
-	if wrong := rules.validate(tree, ""); wrong != nil {
-		return nil, wrong
-	}
-	return tree, nil
-}
-
 // sendRefusal sends an unsigned refusal.
 func (s *Sandbox) sendRefusal(w http.ResponseWriter, e *apiError) { s.write(w, e.reply()) }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxrelay/wxrelay/internal/strictjson"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
@@ -28,15 +29,15 @@ func prepayRules(extra ...fieldRule) rule {
 		{"attach", text(128)},
 		{"notify_url", text(255).needed()},
 		{"goods_tag", text(32)},
-		{"support_fapiao", rule{kind: jsonBool}},
+		{"support_fapiao", rule{kind: strictjson.BoolKind}},
 		{"amount", object(
 			fieldRule{"total", integer(1).needed()},
 			fieldRule{"currency", text(16).checked(currencyIssue)},
 		).needed()},
 		{"detail", detailRules()},
 		{"scene_info", sceneRules()},
-		{"settle_info", object(fieldRule{"profit_sharing", rule{kind: jsonBool}})},
-		{"limit_pay", rule{kind: jsonArray, min: 1, max: 2, items: new(text(16).checked(limitPayIssue))}},
+		{"settle_info", object(fieldRule{"profit_sharing", rule{kind: strictjson.BoolKind}})},
+		{"limit_pay", rule{kind: strictjson.ArrayKind, min: 1, max: 2, items: new(text(16).checked(limitPayIssue))}},
 	}, extra...)...)
 }
 
@@ -52,7 +53,7 @@ func detailRules() rule {
 	return object(
 		fieldRule{"cost_price", integer(0)},
 		fieldRule{"invoice_id", text(32)},
-		fieldRule{"goods_detail", rule{kind: jsonArray, min: 1, max: 6000, items: &goods}},
+		fieldRule{"goods_detail", rule{kind: strictjson.ArrayKind, min: 1, max: 6000, items: &goods}},
 	)
 }
 
@@ -136,7 +137,7 @@ func (s *Sandbox) prepay(c *apiCall, tradeType string) (apiReply, error) {
 		Serial:      c.replySerial,
 		// Only the first call sets the time of expiry, so that it is not part
 		// of what a repeat must be equal to.
-		Content: tree.canonical("time_expire"),
+		Content: canonical(tree, "time_expire"),
 	}
 	if request.Payer != nil {
 		asked.OpenID = request.Payer.OpenID

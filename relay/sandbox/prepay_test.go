@@ -277,28 +277,3 @@ func TestNotifyURLMayBePublicWhenAllowed(t *testing.T) {
 		}
 	}
 }
-
-// Whatever is taken can be written canonically and read back as the same.
-func FuzzParseStrict(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"a":[1,"x",null,true,{"b":-0.5e3}]}`, `{"a":1,"a":2}`, `"\ud83d"`, `[[[[]]]]`, `1`} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		value, err := parseStrict(body)
-		if err != nil {
-			if value != nil {
-				t.Error("an error came with a value")
-			}
-			return
-		}
-		if !json.Valid(body) {
-			t.Errorf("took %q, which is not JSON", body)
-		}
-		if wrong := jsapiRules.validate(value, ""); wrong != nil {
-			return
-		}
-		if text := value.canonical(); text == "" {
-			t.Errorf("no canonical form of %q", body)
-		}
-	})
-}

@@ -80,7 +80,7 @@ func (s *Sandbox) closeOrder(c *apiCall, outTradeNo string) (apiReply, error) {
 	if err != nil {
 		return apiReply{}, err
 	}
-	if mchID := tree.member("mchid").text; mchID != c.merchant.MchID {
+	if mchID := tree.Member("mchid").Text; mchID != c.merchant.MchID {
 		return apiReply{}, &parameterError{
 			field: "/mchid", value: mchID, issue: "the merchant is not the one that signed", location: "body",
 		}
