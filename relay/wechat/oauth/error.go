@@ -11,16 +11,12 @@ import (
 // Codes of WeChat's global table that decide what to do next.
 const (
 	CodeBusy         = -1
-	CodeWrongSecret  = 40001 // also a token that is not the latest
-	CodeWrongAppID   = 40013
 	CodeInvalid      = 40029 // the code is none, or of another account
 	CodeSecret       = 40125 // wrong AppSecret
 	CodeUsed         = 40163
 	CodeIPNotAllowed = 40164 // the caller's address is not on the console's list
-	CodeUserBlocked  = 40226
 	CodeExpired      = 42003
 	CodeTooMany      = 45011 // per minute
-	CodeNotAllowed   = 48001 // the account or the scope lacks the right
 )
 
 // Error is WeChat's refusal of a call.

@@ -154,7 +154,6 @@ func TestErrors_H03(t *testing.T) {
 			t.Parallel()
 			calls := map[string]func(*Client) error{
 				"exchange": func(c *Client) error { _, err := c.Exchange(t.Context(), "code-marker"); return err },
-				"session":  func(c *Client) error { _, err := c.ExchangeMiniProgram(t.Context(), "code-marker"); return err },
 				"userinfo": func(c *Client) error {
 					_, err := c.UserInfo(t.Context(), &Token{AccessToken: "token-marker", OpenID: "openid-marker"})
 					return err

@@ -1,5 +1,5 @@
-// Package oauth speaks the web authorisation of WeChat's official accounts and
-// the login of its mini-programs, as the account's server.
+// Package oauth speaks the web authorisation of WeChat's official accounts, as
+// the account's server.
 //
 // Begin with [NewClient]. [Client.AuthorizeURL] is where the browser goes,
 // [Client.Exchange] turns the code that it comes back with into the user's
@@ -39,8 +39,8 @@ const DefaultAttemptTimeout = transport.DefaultAttemptTimeout
 
 // Options are what NewClient needs.
 type Options struct {
-	// AppID names the account or mini-program; Secret returns its AppSecret
-	// and is asked before each call.
+	// AppID names the account; Secret returns its AppSecret and is asked
+	// before each call.
 	AppID  string
 	Secret func() []byte
 	// OpenURL is where browsers are sent; BaseURL and BackupURL are called.

@@ -58,9 +58,6 @@ func TestExchangeCode(t *testing.T) {
 		if _, err := c.Exchange(t.Context(), code); err == nil {
 			t.Errorf("code %q is sent", code)
 		}
-		if _, err := c.ExchangeMiniProgram(t.Context(), code); err == nil {
-			t.Errorf("mini-program code %q is sent", code)
-		}
 	}
 	c, s := scripted(t, answer(200, goodToken))
 	const odd = "a&secret=x#%2B+"

@@ -191,19 +191,6 @@ func (c *Client) PrepayNative(ctx context.Context, r *PrepayRequest) (codeURL st
 	return reply.CodeURL, nil
 }
 
-// PrepayAPP creates a payment for a native app and returns its prepay id,
-// which lives for two hours.
-func (c *Client) PrepayAPP(ctx context.Context, r *PrepayRequest) (prepayID string, err error) {
-	reply, err := c.prepay(ctx, "app", r)
-	if err != nil {
-		return "", err
-	}
-	if reply.PrepayID == "" {
-		return "", errors.New("prepay app: answer has no prepay_id")
-	}
-	return reply.PrepayID, nil
-}
-
 func (c *Client) prepay(ctx context.Context, kind string, r *PrepayRequest) (prepayReply, error) {
 	op := "prepay " + kind
 	if r.MchID != c.mchID {

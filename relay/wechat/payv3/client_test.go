@@ -92,11 +92,10 @@ func TestClientPrepay(t *testing.T) {
 	const wantBody = `{"appid":"wxd678efh567hg6787","mchid":"1900000001","description":"测试 \u003cb\u003e","out_trade_no":"A000000001",` +
 		`"notify_url":"https://pay.example.com/n","amount":{"total":100,"currency":"CNY"}}`
 	calls := map[string]func(*Client, context.Context, *PrepayRequest) (string, error){
-		"jsapi": (*Client).PrepayJSAPI, "native": (*Client).PrepayNative, "app": (*Client).PrepayAPP,
+		"jsapi": (*Client).PrepayJSAPI, "native": (*Client).PrepayNative,
 	}
 	answers := map[string]string{
 		"jsapi": `{"prepay_id":"wx201410272009395522657a690389285100"}`, "native": `{"code_url":"weixin://wxpay/bizpayurl?pr=JyC91EIz1"}`,
-		"app": `{"prepay_id":"WX1217752501201407033233368018"}`,
 	}
 	for kind, call := range calls {
 		t.Run(kind, func(t *testing.T) {

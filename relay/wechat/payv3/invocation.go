@@ -47,7 +47,8 @@ type APPInvocation struct {
 	Sign      string `json:"sign"`
 }
 
-// InvokeAPP signs the values for a prepay id.
+// InvokeAPP signs the values for a prepay id of the APP trade type, which this
+// package does not order yet.
 func (c *Client) InvokeAPP(appID, prepayID string) (APPInvocation, error) {
 	v := APPInvocation{
 		AppID:     appID,
