@@ -18,7 +18,6 @@ const (
 	logOrderPaid     = 268449538
 	logOrderInvalid  = 268447914
 	logReentry       = 268498688
-	logForeignOrder  = 268447843
 	logAppIDNotBound = 268445527
 	logNoMerchant    = 268443715
 	logSignature     = 268443699
