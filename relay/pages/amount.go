@@ -33,11 +33,3 @@ func fenGrouped(fen int64) string {
 	}
 	return sign + s
 }
-
-// FormatFen writes an amount in fen for a reader, "¥1,234.56".
-func FormatFen(fen int64) string {
-	if s, negative := strings.CutPrefix(fenGrouped(fen), "-"); negative {
-		return "-¥" + s
-	}
-	return "¥" + fenGrouped(fen)
-}

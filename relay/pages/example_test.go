@@ -42,8 +42,5 @@ func Example() {
 	_, title, _ := strings.Cut(w.Body.String(), "<title>")
 	title, _, _ = strings.Cut(title, "</title>")
 	fmt.Println(w.Code, title)
-	fmt.Println(pages.FormatFen(12880))
-	// Output:
-	// 200 Scan to pay with WeChat · ¥128.80
-	// ¥128.80
+	// Output: 200 Scan to pay with WeChat · ¥128.80
 }
