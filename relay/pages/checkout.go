@@ -139,6 +139,8 @@ type layoutView struct {
 	RequestID  string
 }
 
+func (v *layoutView) sandboxed() bool { return v.Test }
+
 // payingStates are the states in which the buyer may still pay.
 const payingStates = "waiting_native waiting_jsapi waiting_h5 cancelled failed wrong_place"
 

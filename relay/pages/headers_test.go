@@ -96,3 +96,21 @@ func TestNothingInline_I03(t *testing.T) {
 		}
 	}
 }
+
+// A page that can take money is cut off from the windows that it opens; a
+// sandbox's is told by the payment window.
+func TestOpenerPolicy(t *testing.T) {
+	t.Parallel()
+	p := newPages(t)
+	for test, want := range map[bool]string{false: "same-origin", true: "same-origin-allow-popups"} {
+		v := ordinary(StateWaitingJSAPI)
+		v.Test = test
+		w := httptest.NewRecorder()
+		if err := p.WriteCheckout(w, request(t, http.MethodGet, "en"), http.StatusOK, v); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Header().Values("Cross-Origin-Opener-Policy"); len(got) != 1 || got[0] != want {
+			t.Errorf("with Test %v the opener policy is %q, want %q", test, got, want)
+		}
+	}
+}

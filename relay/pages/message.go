@@ -56,7 +56,7 @@ func (p *Pages) WriteMessage(w http.ResponseWriter, r *http.Request, status int,
 		m.Kind = MessageUnavailable
 		said = words.Messages[m.Kind]
 	}
-	return p.write(w, r, status, "message.html", lang, messageView{
+	return p.write(w, r, status, "message.html", lang, &messageView{
 		layoutView: layoutView{
 			Lang: lang.tag(), Words: words, Heading: said.Title, Lead: said.Lead, State: State(m.Kind),
 			Test: m.Test, SandboxURL: webAddress(m.SandboxURL), RequestID: plain(m.RequestID, maxName),

@@ -99,15 +99,26 @@ func hidden(state State, shown string) bool {
 	return true
 }
 
+// drawable is what a template draws.
+type drawable interface {
+	// sandboxed reports whether no real money moves.
+	sandboxed() bool
+}
+
 // write draws a whole page first and answers only then, so that a failure
 // never leaves half a page behind.
-func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, name string, lang language, data any) error {
+func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, name string, lang language, data drawable) error {
 	var page bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&page, name, data); err != nil {
 		return fmt.Errorf("drawing %s: %w", name, err)
 	}
 	h := w.Header()
 	SetHeaders(h)
+	if data.sandboxed() {
+		// The sandbox's payment window, of another origin, tells the page that
+		// opened it what came of it.
+		h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang.tag())
 	h.Add("Vary", "Accept-Language")

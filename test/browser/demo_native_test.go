@@ -112,32 +112,31 @@ func TestDemoClosedOrder(t *testing.T) {
 		"CLOSED0001": {desktop, "Order closed"},
 		"CLOSED0002": {desktopZH, "订单已关闭"},
 	} {
-		t.Run(tc.device.language, func(t *testing.T) {
-			page := d.order(orderNo)
-			tb := openTab(t, tc.device)
-			tb.beforeLoad(streamOnly)
-			tb.open(page)
-			tb.untilState("waiting_native")
-			d.call(http.MethodPost, "/v1/orders/"+orderNo+"/close", "", http.StatusOK, nil)
-			tb.untilState("closed")
-			for _, seen := range []string{"live", "reloaded"} {
-				if got := tb.says("#heading"); got != tc.closed {
-					t.Errorf("%s page says %q, want %q", seen, got, tc.closed)
-				}
-				if tb.truth(`[...document.querySelectorAll('.qr')].some((q) => q.checkVisibility())`) {
-					t.Errorf("%s page still shows the code of a closed order", seen)
-				}
-				tb.run(chromedp.Reload())
+		lang := tc.device.language
+		page := d.order(orderNo)
+		tb := openTab(t, tc.device)
+		tb.beforeLoad(streamOnly)
+		tb.open(page)
+		tb.untilState("waiting_native")
+		d.call(http.MethodPost, "/v1/orders/"+orderNo+"/close", "", http.StatusOK, nil)
+		tb.untilState("closed")
+		for _, seen := range []string{"live", "reloaded"} {
+			if got := tb.says("#heading"); got != tc.closed {
+				t.Errorf("%s: the %s page says %q, want %q", lang, seen, got, tc.closed)
 			}
-			tb.look("closed-" + tc.device.language)
-			tb.press("#return", `main a[href="/shop/orders"].main`)
-			if got := tb.text(`new URLSearchParams(location.search).get('status')`); got != "closed" {
-				t.Errorf("the way back says %q", got)
+			if tb.truth(`[...document.querySelectorAll('.qr')].some((q) => q.checkVisibility())`) {
+				t.Errorf("%s: the %s page still shows the code of a closed order", lang, seen)
 			}
-			if got := tb.says("section.card p strong"); got != "closed" {
-				t.Errorf("the shop says %q", got)
-			}
-		})
+			tb.run(chromedp.Reload())
+		}
+		tb.look("closed-" + lang)
+		tb.press("#return", `main a[href="/shop/orders"].main`)
+		if got := tb.text(`new URLSearchParams(location.search).get('status')`); got != "closed" {
+			t.Errorf("%s: the way back says %q", lang, got)
+		}
+		if got := tb.says("section.card p strong"); got != "closed" {
+			t.Errorf("%s: the shop says %q", lang, got)
+		}
 	}
 }
 
