@@ -9,8 +9,9 @@
     const address = `${origin}/sandbox/jsapi?${new URLSearchParams(parameters)}`;
     const phone = window.open(address, 'sandbox-phone', 'width=420,height=760');
     if (!phone) {
-      // Windows are blocked: pay here and come back by hand.
-      location.assign(address);
+      // Browsers block windows that nobody clicked for: the page offers to try
+      // again, and then somebody has.
+      callback({ err_msg: 'get_brand_wcpay_request:fail' });
       return;
     }
     const hear = (event) => {
