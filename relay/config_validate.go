@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
-// minRSABits is the smallest RSA key that WeChat Pay issues; smaller ones
-// are typing mistakes or attacks.
-const minRSABits = 2048
-
 // Problem is one thing that is wrong with a configuration.
-type Problem struct {
+type Problem struct { //nolint:errname // one finding of many, not a failure of its own
 	Block string // as in the Caddyfile, such as "client bookshop"; empty for the options outside of blocks
 	Field string // as in the Caddyfile, such as "secret"; empty when the block as a whole is meant
 	Err   error  // what is wrong and how to mend it; never holds a secret
@@ -164,22 +162,23 @@ func (v *validation) apiV3(c *APIv3Credentials, block string) {
 	}
 	v.add(block, "api_v3 key", CheckAPIv3Key(c.Key))
 	v.add(block, "api_v3 certificate_serial", CheckCertificateSerial(c.CertificateSerial))
-	switch {
-	case c.PrivateKey == nil:
+	if c.PrivateKey == nil {
 		v.add(block, "api_v3 private_key", errors.New("is required: the merchant's apiclient_key.pem"))
-	case c.PrivateKey.N.BitLen() < minRSABits:
-		v.add(block, "api_v3 private_key", fmt.Errorf("has %d bits, but WeChat Pay's keys have at least %d", c.PrivateKey.N.BitLen(), minRSABits))
+	} else {
+		v.add(block, "api_v3 private_key", payv3.CheckKeySize(&c.PrivateKey.PublicKey))
 	}
 	if len(c.PublicKeys) == 0 && !c.PlatformCertificates {
 		v.add(block, "api_v3 public_key", errors.New("is required unless platform_certificates is given: without either no answer of WeChat can be verified"))
 	}
 	for id, key := range c.PublicKeys {
 		v.add(block, "api_v3 public_key", CheckPublicKeyID(id))
-		switch {
-		case key == nil:
+		if key == nil {
 			v.add(block, "api_v3 public_key", fmt.Errorf("%s has no key", id))
-		case key.N.BitLen() < minRSABits:
-			v.add(block, "api_v3 public_key", fmt.Errorf("%s has %d bits, but WeChat Pay's keys have at least %d", id, key.N.BitLen(), minRSABits))
+			continue
+		}
+		switch err := payv3.CheckKeySize(key); {
+		case err != nil:
+			v.add(block, "api_v3 public_key", fmt.Errorf("%s: %w", id, err))
 		case c.PrivateKey != nil && key.Equal(&c.PrivateKey.PublicKey):
 			v.add(block, "api_v3 public_key", fmt.Errorf("%s is the merchant's own key; download WeChat Pay's public key (pub_key.pem)", id))
 		}

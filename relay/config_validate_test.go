@@ -105,13 +105,13 @@ func TestConfigValidate(t *testing.T) {
 		{"APIv3 key", func(c *Config) { c.Merchants[0].APIv3.Key = NewSecret("short") }, "merchant main: api_v3 key: must be exactly 32 bytes, but has 5"},
 		{"serial", func(c *Config) { c.Merchants[0].APIv3.CertificateSerial = "" }, "merchant main: api_v3 certificate_serial: "},
 		{"no private key", func(c *Config) { c.Merchants[0].APIv3.PrivateKey = nil }, "merchant main: api_v3 private_key: is required"},
-		{"small private key", func(c *Config) { c.Merchants[0].APIv3.PrivateKey = testKeys().small }, "merchant main: api_v3 private_key: has 1024 bits"},
+		{"small private key", func(c *Config) { c.Merchants[0].APIv3.PrivateKey = testKeys().small }, "merchant main: api_v3 private_key: RSA key of 1024 bits"},
 		{"no public key", func(c *Config) { c.Merchants[0].APIv3.PublicKeys = nil }, "merchant main: api_v3 public_key: is required unless"},
 		{"public key id", func(c *Config) {
 			c.Merchants[0].APIv3.PublicKeys = map[string]*rsa.PublicKey{"1": &testKeys().platform.PublicKey}
 		}, "merchant main: api_v3 public_key: "},
 		{"public key missing", func(c *Config) { c.Merchants[0].APIv3.PublicKeys["PUB_KEY_ID_0001"] = nil }, "merchant main: api_v3 public_key: PUB_KEY_ID_0001 has no key"},
-		{"small public key", func(c *Config) { c.Merchants[0].APIv3.PublicKeys["PUB_KEY_ID_0001"] = &testKeys().small.PublicKey }, "merchant main: api_v3 public_key: PUB_KEY_ID_0001 has 1024 bits"},
+		{"small public key", func(c *Config) { c.Merchants[0].APIv3.PublicKeys["PUB_KEY_ID_0001"] = &testKeys().small.PublicKey }, "merchant main: api_v3 public_key: PUB_KEY_ID_0001: RSA key of 1024 bits"},
 		{"own key as WeChat's", func(c *Config) {
 			c.Merchants[0].APIv3.PublicKeys["PUB_KEY_ID_0001"] = &testKeys().merchant.PublicKey
 		}, "merchant main: api_v3 public_key: PUB_KEY_ID_0001 is the merchant's own key"},

@@ -30,10 +30,8 @@ var (
 	namePattern        = regexp.MustCompile(`^[0-9A-Za-z_-]{1,64}$`)
 	appIDPattern       = regexp.MustCompile(`^wx[0-9A-Za-z]{16}$`)
 	mchIDPattern       = regexp.MustCompile(`^[0-9]{1,32}$`)
-	serialPattern      = regexp.MustCompile(`^[0-9A-Fa-f]{1,64}$`)
-	publicKeyIDPattern = regexp.MustCompile(`^PUB_KEY_ID_[0-9A-Za-z]{1,64}$`)
-	clientIDPattern    = regexp.MustCompile(`^[0-9A-Za-z]{16}$`)
-	alphanumeric       = regexp.MustCompile(`^[0-9A-Za-z]*$`)
+	serialPattern      = regexp.MustCompile(`^([0-9A-Fa-f]{2}){1,32}$`)
+	publicKeyIDPattern = regexp.MustCompile(`^PUB_KEY_ID_[0-9]{1,53}$`)
 	printable          = regexp.MustCompile(`^[!-~]{1,256}$`)
 )
 
@@ -97,7 +95,7 @@ func CheckAccountSecret(s Secret) error {
 
 // CheckClientID refuses client ids that are not 16 letters or digits.
 func CheckClientID(s string) error {
-	if !clientIDPattern.MatchString(s) {
+	if !validClientID(s) {
 		return fmt.Errorf("%q must be 16 characters of 0-9 A-Z a-z", s)
 	}
 	return nil
@@ -109,7 +107,7 @@ func CheckClientSecret(s Secret) error {
 	if s.Len() != clientSecretLen {
 		return fmt.Errorf("must be %d characters of 0-9 A-Z a-z, but has %d", clientSecretLen, s.Len())
 	}
-	if !alphanumeric.Match(s.Reveal()) {
+	if !onlyChars(s.value, isAlnum) {
 		return fmt.Errorf("must be %d characters of 0-9 A-Z a-z, but has others", clientSecretLen)
 	}
 	return nil

@@ -295,8 +295,8 @@ func TestNames(t *testing.T) {
 		{"name", CheckName, []string{"shop", "Shop_1-a"}, []string{"", "a b", "a/b", "ä", "a\n", strings.Repeat("a", 65)}},
 		{"app id", CheckAppID, []string{"wx8888888888888888"}, []string{"", "wx888", "WX8888888888888888", "wx8888888888888888\n", "wx88888888888888-8"}},
 		{"mch id", CheckMchID, []string{"1900000109"}, []string{"", "19x", "1900000109 ", strings.Repeat("1", 33)}},
-		{"serial", CheckCertificateSerial, []string{"5157F09EFDC096DE15EBE81A47057A7232F1B8E1", "ab"}, []string{"", "51:57", "0x51"}},
-		{"public key id", CheckPublicKeyID, []string{"PUB_KEY_ID_0000000000000024101100397200000006"}, []string{"", "PUB_KEY_ID_", "0000000000000024101100397200000006"}},
+		{"serial", CheckCertificateSerial, []string{"5157F09EFDC096DE15EBE81A47057A7232F1B8E1", "ab"}, []string{"", "51:57", "0x51", "515", strings.Repeat("51", 33)}},
+		{"public key id", CheckPublicKeyID, []string{"PUB_KEY_ID_0000000000000024101100397200000006"}, []string{"", "PUB_KEY_ID_", "0000000000000024101100397200000006", "PUB_KEY_ID_00a1", "PUB_KEY_ID_" + strings.Repeat("1", 54)}},
 		{"client id", CheckClientID, []string{"1000000000000001", "abcdefghijkLMNOP"}, []string{"", "100000000000001", "10000000000000012", "100000000000000-"}},
 		{"notify url", CheckNotifyURL, []string{"https://a.example/pay", "http://127.0.0.1:9/x"}, []string{"", "/pay", "https://a.example/?x", "https://u@a.example/", "mailto:a@b"}},
 	} {

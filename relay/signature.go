@@ -93,7 +93,7 @@ func (a *authorization) check() error {
 	switch {
 	case a.clientID == "" || a.timestamp == "" || a.nonce == "" || a.signature == "":
 		return refuse(KindParam, "Authorization", "client_id, timestamp, nonce and signature are all needed")
-	case !ValidClientID(a.clientID):
+	case !validClientID(a.clientID):
 		return refuse(KindParam, "client_id", "16 characters of 0-9 A-Z a-z")
 	case !validNonce(a.nonce):
 		return refuse(KindParam, "nonce", "16 to 64 characters of A-Z a-z 0-9 _ -")
@@ -119,9 +119,9 @@ func cutItem(s string) (name, value, rest string, ok bool) {
 	return name, value, rest, s[0] == ',' && rest != ""
 }
 
-// ValidClientID reports whether id has the form of a client id: 16
+// validClientID reports whether id has the form of a client id: 16
 // characters of 0-9 A-Z a-z.
-func ValidClientID(id string) bool {
+func validClientID(id string) bool {
 	return len(id) == 16 && onlyChars(id, isAlnum)
 }
 

@@ -153,7 +153,7 @@ func (o *ClientOptions) problems() (problems []error) {
 	}
 	if o.PrivateKey == nil {
 		problems = append(problems, errors.New("private key is missing"))
-	} else if err := checkKeySize(&o.PrivateKey.PublicKey); err != nil {
+	} else if err := CheckKeySize(&o.PrivateKey.PublicKey); err != nil {
 		problems = append(problems, fmt.Errorf("private key: %w", err))
 	}
 	if o.Keys == nil {

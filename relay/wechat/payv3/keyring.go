@@ -109,7 +109,7 @@ func checkPublicKey(id string, key *rsa.PublicKey) error {
 	if key == nil {
 		return fmt.Errorf("public key %s is missing", id)
 	}
-	if err := checkKeySize(key); err != nil {
+	if err := CheckKeySize(key); err != nil {
 		return fmt.Errorf("public key %s: %w", id, err)
 	}
 	return nil

@@ -43,7 +43,7 @@ func ParsePrivateKey(data []byte) (*rsa.PrivateKey, error) {
 }
 
 func checkedPrivateKey(key *rsa.PrivateKey) (*rsa.PrivateKey, error) {
-	if err := checkKeySize(&key.PublicKey); err != nil {
+	if err := CheckKeySize(&key.PublicKey); err != nil {
 		return nil, fmt.Errorf("reading private key: %w", err)
 	}
 	return key, nil
@@ -64,7 +64,7 @@ func ParsePublicKey(data []byte) (*rsa.PublicKey, error) {
 	if !ok {
 		return nil, errors.New("reading public key: not an RSA key")
 	}
-	if err := checkKeySize(key); err != nil {
+	if err := CheckKeySize(key); err != nil {
 		return nil, fmt.Errorf("reading public key: %w", err)
 	}
 	return key, nil
@@ -93,11 +93,12 @@ func certificateKey(c *x509.Certificate) (*rsa.PublicKey, error) {
 	if !ok {
 		return nil, errors.New("not an RSA key")
 	}
-	return key, checkKeySize(key)
+	return key, CheckKeySize(key)
 }
 
-// checkKeySize bounds the cost of a check and refuses keys too weak to trust.
-func checkKeySize(key *rsa.PublicKey) error {
+// CheckKeySize refuses keys that are too weak to trust or too large to check
+// cheaply: RSA of 2048 to 4096 bits with a usual exponent is taken.
+func CheckKeySize(key *rsa.PublicKey) error {
 	if bits := key.N.BitLen(); bits < minKeyBits || bits > maxKeyBits {
 		return fmt.Errorf("RSA key of %d bits, want %d to %d", bits, minKeyBits, maxKeyBits)
 	}

@@ -136,7 +136,7 @@ func TestKeySize_J09(t *testing.T) {
 		{"great exponent", rsa.PublicKey{N: modulus(2048), E: 1<<31 - 1}, false},
 	}
 	for _, tt := range tests {
-		if err := checkKeySize(&tt.key); (err == nil) != tt.ok {
+		if err := CheckKeySize(&tt.key); (err == nil) != tt.ok {
 			t.Errorf("%s: %v, want ok %t", tt.name, err, tt.ok)
 		}
 	}
