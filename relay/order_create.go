@@ -216,14 +216,11 @@ func originOf(address string) (string, bool) {
 	if len(address) > maxAddress || strings.ContainsAny(address, "\\?#@") || !onlyChars(address, isVisibleASCII) {
 		return "", false
 	}
-	u, err := url.Parse(address)
-	if err != nil || u.Opaque != "" || u.User != nil || u.Host == "" || u.Hostname() == "" || !onlyChars(u.Path, isNoControl) {
+	u, err := parseAbsolute(address) // as allow_origin was, so that the two compare
+	if err != nil || !onlyChars(u.Path, isNoControl) {
 		return "", false
 	}
-	if u.Scheme != "https" && u.Scheme != "http" {
-		return "", false
-	}
-	return u.Scheme + "://" + hostOf(u), true
+	return u.Scheme + "://" + u.Host, true
 }
 
 func isVisibleASCII(c byte) bool { return 0x21 <= c && c <= 0x7e }

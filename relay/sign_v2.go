@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"crypto/hmac"
 	"crypto/md5" //nolint:gosec // the v2 rule knows MD5; which clients may use it is decided by their configuration
-	"crypto/sha256"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -31,9 +29,7 @@ func SignV2(fields map[string]string, key Secret, signType V2SignType) string {
 	var sum []byte
 	switch signType {
 	case V2SignHMACSHA256:
-		mac := hmac.New(sha256.New, key.Reveal())
-		mac.Write(text)
-		sum = mac.Sum(nil)
+		sum = mac(key, text)
 	case V2SignMD5:
 		digest := md5.Sum(text) //nolint:gosec // see the import
 		sum = digest[:]
