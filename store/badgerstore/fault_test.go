@@ -82,7 +82,7 @@ func lossy(t *testing.T, dir string, groups uint64) *Store {
 		if loss.Want != groups || loss.Have >= groups {
 			t.Errorf("LossError: got want %d, have %d; want %d and less", loss.Want, loss.Have, groups)
 		}
-		wantText(t, err, dir, "backup", "accept-loss")
+		wantText(t, err, dir, "backup", "accept_loss")
 	}
 	o := small(dir)
 	o.AcceptLoss = true

@@ -194,7 +194,7 @@ type LossError struct {
 // Error says what happened and what to do.
 func (e *LossError) Error() string {
 	return fmt.Sprintf("store %q has lost committed work: commits %d to %d were durable and are missing (%s). "+
-		"Put the newest backup in place; or, to go on without them, start once with the accept-loss switch",
+		"Put the newest backup in place; or, to go on without them, start once with accept_loss in the store block",
 		e.Dir, e.Have+1, e.Want, e.Why)
 }
 

@@ -37,7 +37,7 @@ func (s *Store) inspect() (inspection, error) {
 		return inspection{}, createWater(s.opts.Path, 0, 0)
 	case missing(err) || errors.Is(err, errWaterDamaged):
 		why := fmt.Errorf("the file %q is damaged or missing, so it cannot be seen whether commits are; put the newest backup in place, "+
-			"or, if the store is known to be whole, start once with the accept-loss switch", waterName)
+			"or, if the store is known to be whole, start once with accept_loss in the store block", waterName)
 		if !s.opts.AcceptLoss {
 			return inspection{}, why
 		}
