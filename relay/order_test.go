@@ -151,8 +151,8 @@ func TestCreateOrderRefuses_C11_C12_C13_C21(t *testing.T) {
 	}
 }
 
-// TestOrderAddresses_D01_D08 tries to leave the client's origins.
-func TestOrderAddresses_D01_D08(t *testing.T) {
+// TestOrderAddresses_D01_D02_D03_D04_D05_D06_D07_D08 tries to leave the client's origins.
+func TestOrderAddresses_D01_D02_D03_D04_D05_D06_D07_D08(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New())
 	for _, address := range []string{

@@ -65,9 +65,9 @@ func TestNotifySettles(t *testing.T) {
 	}
 }
 
-// TestNotifyRepeated_A20_F25 posts one notification a thousand times at
+// TestNotifyRepeated_A20_F25_J08 posts one notification a thousand times at
 // once: one paid order, one event, all answered success.
-func TestNotifyRepeated_A20_F25(t *testing.T) {
+func TestNotifyRepeated_A20_F25_J08(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New())
 	key := b.order("A000000001")
