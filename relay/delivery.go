@@ -102,17 +102,6 @@ func RequestDelivery(tx Tx, eventID string, now time.Time) (Delivery, error) {
 	return d, tx.PutDelivery(&d)
 }
 
-// CancelDelivery ends the chain of a delivery that nobody should receive any
-// more. It stays listed, and can still be sent by hand.
-func CancelDelivery(tx Tx, eventID string) error {
-	d, err := tx.Delivery(eventID)
-	if err != nil || d.Status != DeliveryPending {
-		return err
-	}
-	d.Status, d.DueAt, d.ManualDueAt = DeliveryCancelled, time.Time{}, time.Time{}
-	return tx.PutDelivery(&d)
-}
-
 // deliveryClaim says what an attempt set out to do, from the delivery as it
 // was when the attempt began.
 type deliveryClaim struct {

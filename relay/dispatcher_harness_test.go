@@ -279,6 +279,16 @@ func (w *world) troubled(k relay.DispatchTrouble) int {
 	return w.troubles[k]
 }
 
+// cancelDelivery ends a chain while the dispatcher works on it.
+func cancelDelivery(tx relay.Tx, eventID string) error {
+	d, err := tx.Delivery(eventID)
+	if err != nil {
+		return err
+	}
+	d.Status, d.DueAt, d.ManualDueAt = relay.DeliveryCancelled, time.Time{}, time.Time{}
+	return tx.PutDelivery(&d)
+}
+
 // pass lets virtual time go by.
 func pass(d time.Duration) {
 	<-time.After(d)

@@ -242,7 +242,7 @@ func TestDispatcher_F38_Cancelled(t *testing.T) {
 		pass(time.Second) // two are under way, two wait
 		w.update(func(tx relay.Tx) error {
 			for _, id := range []string{"evt_0", "evt_2"} {
-				if err := relay.CancelDelivery(tx, id); err != nil {
+				if err := cancelDelivery(tx, id); err != nil {
 					return err
 				}
 			}
