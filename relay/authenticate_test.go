@@ -69,6 +69,25 @@ func TestAuthenticate_C01_C03_C17(t *testing.T) {
 	}
 }
 
+// TestRefusalsTellNothing_H05: what a wrong signature is answered with holds
+// neither the right one nor the text that it signs.
+func TestRefusalsTellNothing_H05(t *testing.T) {
+	t.Parallel()
+	b := authBench(t)
+	right := signed(vectorClient, vectorSecret, "POST", "/v1/orders", `{"order_no":"A000000001"}`)
+	wrong := signed(vectorClient, strings.Repeat("x", 32), "POST", "/v1/orders", `{"order_no":"A000000001"}`)
+	_, signature, _ := strings.Cut(right.Authorization[0], `signature="`)
+	_, err := b.Authenticate(wrong)
+	if kindOf(err) != relay.KindSign {
+		t.Fatalf("Authenticate = %v, want KindSign", err)
+	}
+	for _, secret := range []string{strings.TrimSuffix(signature, `"`), vectorSecret, "n0nce-0000000001", "pay.example.com", "A000000001", "/v1/orders"} {
+		if strings.Contains(err.Error(), secret) {
+			t.Errorf("%q tells %q", err, secret)
+		}
+	}
+}
+
 // TestAuthenticateOrder: form before time before signature before rate.
 func TestAuthenticateOrder(t *testing.T) {
 	t.Parallel()
