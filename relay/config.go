@@ -86,7 +86,6 @@ type Client struct {
 	NotifySecrets []Secret            // one, or two during rotation; never empty in a valid Config
 	Merchant      string              // name
 	Account       string              // name; empty: the merchant's first of the kind needed
-	RedirectURIs  []string
 	NotifyURL     string
 	AllowOrigins  []string       // scheme://host[:port], lower case
 	OrderNo       *regexp.Regexp // stricter rule for order numbers, or nil

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"time"
 )
 
@@ -42,7 +43,8 @@ type JSAPIInvocation struct {
 // TradeState is WeChat's word on a payment, spelled as WeChat does.
 type TradeState string
 
-// The trade states that matter here.
+// The trade states. The first two say that money arrived, every other one
+// that none did.
 const (
 	TradeSuccess    TradeState = "SUCCESS"
 	TradeRefund     TradeState = "REFUND"
@@ -75,16 +77,24 @@ type Notification struct {
 	Plaintext   []byte
 }
 
-// GatewayError is a refusal by WeChat.
+// GatewayError is a refusal by WeChat. It has no room for WeChat's words,
+// which may quote what was sent, an openid for one.
 type GatewayError struct {
 	Op         string
 	HTTPStatus int
 	Code       string // WeChat's code, underscores kept
-	Message    string // WeChat's text; for the log
+	RequestID  string // WeChat's id of the call, by which its support finds the cause; may be empty
 	Retryable  bool   // the same call may succeed later
 }
 
-// Error names the call, the status and WeChat's code.
+// Error names the call, the status, WeChat's code and its request id.
 func (e *GatewayError) Error() string {
-	return e.Op + ": WeChat answered " + e.Code + ": " + e.Message
+	s := e.Op + ": WeChat answered " + strconv.Itoa(e.HTTPStatus)
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	if e.RequestID != "" {
+		s += " (request id " + e.RequestID + ")"
+	}
+	return s
 }
