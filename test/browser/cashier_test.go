@@ -22,7 +22,8 @@ func paid(rl *relayStandIn) map[string]string {
 }
 
 // handTimers puts the page's intervals into the test's hands: ticks() runs
-// each of them once.
+// each of them once. Only the way back to the shop uses any, so that a paid
+// page stays until the test has looked at it.
 const handTimers = `
 	const held = new Map();
 	window.setInterval = (f) => { held.set(held.size + 1, f); return held.size; };
@@ -34,6 +35,7 @@ func TestPaymentArrivesByStream(t *testing.T) {
 	t.Parallel()
 	rl := newRelay(t, waiting)
 	tb := openTab(t, phone)
+	tb.beforeLoad(handTimers)
 	tb.open(rl.page())
 	tb.untilState("waiting_native")
 	before := tb.number(`history.length`)
@@ -51,6 +53,7 @@ func TestPaymentArrivesByStream(t *testing.T) {
 	if tb.truth(`[...document.querySelectorAll('.qr')].some((q) => q.checkVisibility())`) {
 		t.Error("the code of a paid order is still shown")
 	}
+	tb.truth(`(ticks(), ticks(), ticks(), true)`)
 	visit := rl.waitForVisit()
 	if got, want := rl.shop.URL+visit.RequestURI, paid(rl)["return_url"]; got != want {
 		t.Errorf("returned to %q, want %q", got, want)
@@ -94,6 +97,7 @@ func TestPaymentArrivesWithoutStream(t *testing.T) {
 			rl := newRelay(t, waiting)
 			rl.streams = streams
 			tb := openTab(t, phone, brokenStream, "MIME type")
+			tb.beforeLoad(handTimers)
 			tb.open(rl.page())
 			rl.waitForPoll()
 			rl.become(paid(rl))
@@ -108,6 +112,7 @@ func TestUnsteadyLineIsTold(t *testing.T) {
 	rl.streams = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }
 	rl.refuse(true)
 	tb := openTab(t, phone, brokenStream)
+	tb.beforeLoad(handTimers)
 	tb.open(rl.page())
 	tb.until(`document.getElementById('offline').checkVisibility()`)
 	tb.keep("offline-phone")
@@ -217,6 +222,7 @@ func TestTimeRunsOut(t *testing.T) {
 			view.ExpiresAt = standInTime.Add(1500 * time.Millisecond)
 			rl := newRelay(t, view)
 			tb := openTab(t, phone)
+			tb.beforeLoad(handTimers)
 			tb.open(rl.page())
 			// The page does not decide by itself that it is too late: it asks.
 			tb.untilState("checking")

@@ -2,6 +2,8 @@ package browser
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -90,4 +92,31 @@ func TestDemoPhoneArrangesAFault(t *testing.T) {
 		t.Error("the relay took a forged notification")
 	}
 	phone.look("phone-forged")
+}
+
+// Sandbox and shop are used from another machine, a real phone say: their
+// forms are their own there too, and those of other sites are not (I10).
+func TestDemoFromAnotherMachine_I10(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	port := d.sandbox[strings.LastIndex(d.sandbox, ":")+1:]
+	d.sandbox = elsewhere(port)
+	cashier := openTab(t, desktop)
+	d.buy(cashier, "tea", "waiting_native")
+	phone := d.openPhone(desktop)
+	phone.until(`document.querySelector('[data-live] button[value="success"]') !== null`)
+	phone.press(`[data-live] button[value="success"]`, `[data-live] td .good`)
+	cashier.arrive(`main a[href="/shop/orders"].main`)
+
+	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, `<!DOCTYPE html><link rel="icon" href="data:,"><form method="post" action="%s/shop/switch"><button name="down" value="true">x</button></form>`, d.sandbox)
+	}))
+	t.Cleanup(evil.Close)
+	victim := openTab(t, desktop, brokenStream)
+	victim.open(evil.URL)
+	victim.press("button", "pre")
+	if got := victim.says("pre"); !strings.Contains(got, "cross-origin request") {
+		t.Errorf("a form of another site is answered %q", got)
+	}
 }

@@ -21,6 +21,10 @@ import (
 // demoServed is what Caddy logs when its first configuration answers.
 const demoServed = "serving initial configuration"
 
+// elsewhereHost is a name that the browser of the test run takes for this
+// machine's.
+const elsewhereHost = "sandbox.test"
+
 // demo is Caddyfile.example at work: the relay, the sandbox that plays WeChat
 // and the demo shop, in a process of their own.
 type demo struct {
@@ -90,6 +94,8 @@ func demoConfig(t *testing.T, home, relay, sandbox string) string {
 	}
 	config := strings.NewReplacer(
 		option, option+"\tadmin off\n\tpersist_config off\n",
+		"http://localhost:8081 {", "http://localhost:"+sandbox+", "+elsewhere(sandbox)+" {",
+		"allow_origin http://localhost:8081", "allow_origin http://localhost:"+sandbox+"\n\t\t\tallow_origin "+elsewhere(sandbox),
 		"localhost:8080", "localhost:"+relay,
 		"localhost:8081", "localhost:"+sandbox,
 	).Replace(string(text))
@@ -99,6 +105,11 @@ func demoConfig(t *testing.T, home, relay, sandbox string) string {
 	}
 	return path
 }
+
+// elsewhere is the origin of the sandbox as a browser on another machine sees
+// it: plain http with a name that is not this machine's, which browsers do
+// not trust and tell less about.
+func elsewhere(port string) string { return "http://" + elsewhereHost + ":" + port }
 
 // freePort finds a port of the loopback interface that nobody listens on.
 func freePort(t *testing.T) string {

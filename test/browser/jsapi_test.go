@@ -52,7 +52,7 @@ func TestJSAPISheetOpensWithTheValuesGiven(t *testing.T) {
 
 func TestJSAPIBuyerCancelsAndPaysAgain(t *testing.T) {
 	t.Parallel()
-	rl, tb := openJSAPI(t, bridge)
+	rl, tb := openJSAPI(t, bridge+handTimers)
 	tb.until(`calls.length === 1`)
 	if !tb.truth(`(answer('get_brand_wcpay_request:cancel'), true)`) {
 		t.Fatal("no sheet to answer")

@@ -109,7 +109,9 @@ func secure(h http.Header, formOrigin string) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
 		"connect-src 'self'; form-action "+strings.TrimSpace("'self' "+formOrigin)+"; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not no-referrer: browsers would hide a form's origin from its own site,
+	// and over plain http nothing else says that the form is the site's own.
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Robots-Tag", "noindex")
 }
 

@@ -71,6 +71,10 @@ func TestRender(t *testing.T) {
 			t.Errorf("the page does not show %q: %s", want, w.Body)
 		}
 	}
+	// With no-referrer a browser tells "Origin: null" of the page's own forms.
+	if got := w.Header().Get("Referrer-Policy"); got != "same-origin" {
+		t.Errorf("the referrer policy is %q", got)
+	}
 	policy := w.Header().Get("Content-Security-Policy")
 	for _, want := range []string{"default-src 'none'", "script-src 'self';", "form-action 'self' https://pay.example.com;", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, want) {
