@@ -22,7 +22,9 @@ func (s *Service) CheckoutStatus(ctx context.Context, token string) (CheckoutSta
 		return CheckoutStatus{}, err
 	}
 	v := CheckoutStatus{Status: string(o.Status), ExpiresAt: stamp(o.ExpiresAt), ReturnURL: s.wayBack(&o, c)}
-	if settledState(&o, s.rt.now()) == CheckoutExpired {
+	// An order whose time is over may still turn out paid until WeChat has
+	// closed it: the page waits, and has no way back to the shop before.
+	if o.Status == OrderClosed && o.CloseReason == CloseReasonExpired {
 		v.Status = string(CheckoutExpired)
 	}
 	return v, nil
