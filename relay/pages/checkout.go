@@ -34,13 +34,13 @@ const (
 	stateChecking   State = "checking"   // the time is up; the server decides
 )
 
-// Surroundings is where an order has to be opened to be paid.
-type Surroundings int
+// Need is what a place lacks in which an order cannot be paid.
+type Need int
 
-// What a wrong place lacks.
+// The needs of a page with StateWrongPlace.
 const (
-	NeedsWeChat      Surroundings = iota // paid inside WeChat only; QRText, if set, leads there
-	NeedsOtherScreen                     // paid by scanning with a camera, so another screen has to show it
+	NeedsWeChat      Need = iota // paid inside WeChat only; QRText, if set, leads there
+	NeedsOtherScreen             // paid by scanning with a camera, so another screen has to show it
 )
 
 // JSAPI holds the six values for WeixinJSBridge's getBrandWCPayRequest, under
@@ -81,8 +81,8 @@ type Checkout struct {
 	JSAPI  *JSAPI
 	H5URL  string // WeChat's h5_url
 
-	Needs   Surroundings // with StateWrongPlace
-	PageURL string       // with StateWrongPlace: the page's own address, to be copied
+	Needs   Need   // with StateWrongPlace
+	PageURL string // with StateWrongPlace: the page's own address, to be copied
 
 	// ReturnURL is the shop's page, complete and signed. After payment the page
 	// goes there by itself within seconds; an order that is over otherwise
