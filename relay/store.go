@@ -130,9 +130,8 @@ type CaseWriter interface {
 
 // NonceWriter remembers nonces of signed requests. ClaimNonce returns
 // ErrReplayed when the client used the nonce less than NonceWindow before
-// now, and remembers it otherwise; other clients' nonces do not matter.
-// Stores forget
-// nonces after the window.
+// now, and remembers it otherwise; other clients' nonces do not matter. Stores
+// forget nonces after the window.
 type NonceWriter interface {
 	ClaimNonce(clientID, nonce string, now time.Time) error
 }

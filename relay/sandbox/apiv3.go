@@ -39,7 +39,7 @@ func jsonReply(v any) (apiReply, error) {
 	return apiReply{status: http.StatusOK, body: body, contentType: "application/json; charset=utf-8"}, nil
 }
 
-// apiOperation plays one call; argument is the variable part of the path.
+// apiOperation plays one call, whose variable part of the path it knows.
 type apiOperation struct {
 	name string // as fault filters spell it
 	play func(c *apiCall) (apiReply, error)

@@ -10,7 +10,7 @@ import (
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
-// states tells what WeChat writes beside a trade state.
+// stateDescriptions are what WeChat writes beside a trade state.
 var stateDescriptions = map[string]string{
 	stateNotPay:  "订单未支付",
 	stateSuccess: "支付成功",
