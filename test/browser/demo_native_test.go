@@ -106,11 +106,12 @@ func TestDemoClosedOrder(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
 	for orderNo, tc := range map[string]struct {
-		device device
-		closed string
+		device   device
+		closed   string
+		returned string
 	}{
-		"CLOSED0001": {desktop, "Order closed"},
-		"CLOSED0002": {desktopZH, "订单已关闭"},
+		"CLOSED0001": {desktop, "Order closed", "Nothing was paid"},
+		"CLOSED0002": {desktopZH, "订单已关闭", "没有付款"},
 	} {
 		lang := tc.device.language
 		page := d.order(orderNo)
@@ -135,7 +136,10 @@ func TestDemoClosedOrder(t *testing.T) {
 			t.Errorf("%s: the way back says %q", lang, got)
 		}
 		if got := tb.says("section.card p strong"); got != "closed" {
-			t.Errorf("%s: the shop says %q", lang, got)
+			t.Errorf("%s: the cashier is quoted with %q", lang, got)
+		}
+		if got := tb.says("h1"); got != tc.returned {
+			t.Errorf("%s: the shop says %q, want %q", lang, got, tc.returned)
 		}
 	}
 }
