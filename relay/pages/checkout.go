@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"net/http"
 	"time"
+
+	"github.com/wxrelay/wxrelay/internal/language"
 )
 
 // State is what the cashier page has to tell.
@@ -111,7 +113,7 @@ func (p *Pages) WriteCheckout(w http.ResponseWriter, r *http.Request, status int
 	if kind, ok := messageOf[v.State]; ok {
 		return p.WriteMessage(w, r, status, Message{Kind: kind, RequestID: v.RequestID, Test: v.Test, SandboxURL: v.SandboxURL})
 	}
-	lang := languageOf(r)
+	lang := language.Of(r)
 	view, err := newCheckoutView(v, lang)
 	if err != nil {
 		return err
@@ -178,7 +180,7 @@ type scriptConfig struct {
 // no summer time since 1991.
 var beijing = time.FixedZone("UTC+8", 8*60*60)
 
-func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
+func newCheckoutView(v Checkout, lang language.Language) (*checkoutView, error) {
 	if err := v.check(); err != nil {
 		return nil, err
 	}
@@ -189,7 +191,7 @@ func newCheckoutView(v Checkout, lang language) (*checkoutView, error) {
 	}
 	view := &checkoutView{
 		layoutView: layoutView{
-			Lang: lang.tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, Paying: payingStates, State: v.State,
+			Lang: lang.Tag(), Words: w, Heading: said.Title, Lead: said.Lead, Advice: w.Advice, Paying: payingStates, State: v.State,
 			Test: v.Test, SandboxURL: webAddress(v.SandboxURL),
 		},
 		Shop: plain(v.Shop, maxName), Description: plain(v.Description, maxDescription), OrderNo: plain(v.OrderNo, maxName),

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/html"
+
+	"github.com/wxrelay/wxrelay/internal/language"
 )
 
 var hostileTexts = []string{
@@ -40,10 +42,10 @@ var hostileAddresses = []string{
 func TestCheckoutGolden(t *testing.T) {
 	t.Parallel()
 	for _, state := range allStates {
-		for _, lang := range []language{chinese, english} {
-			t.Run(string(state)+"."+lang.tag(), func(t *testing.T) {
+		for _, lang := range []language.Language{language.Chinese, language.English} {
+			t.Run(string(state)+"."+lang.Tag(), func(t *testing.T) {
 				t.Parallel()
-				golden(t, string(state)+"."+lang.tag(), draw(t, ordinary(state), lang.tag()).Body.String())
+				golden(t, string(state)+"."+lang.Tag(), draw(t, ordinary(state), lang.Tag()).Body.String())
 			})
 		}
 	}
@@ -53,16 +55,16 @@ func TestCheckoutSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	for lang, w := range catalogue {
 		for _, state := range allStates[:10] {
-			answer := draw(t, ordinary(state), lang.tag())
+			answer := draw(t, ordinary(state), lang.Tag())
 			doc := parse(t, answer)
 			text := shownText(doc)
 			for _, want := range []string{"山前书店", "《山海经校注》精装本 × 1", "128.80", "A000001024", w.States[state].Title, w.States[state].Lead} {
 				if !strings.Contains(text, want) {
-					t.Errorf("%s %s: no %q in %q", state, lang.tag(), want, text)
+					t.Errorf("%s %s: no %q in %q", state, lang.Tag(), want, text)
 				}
 			}
-			if got, _ := attribute(elements(doc)[0], "lang"); got != lang.tag() || answer.Header().Get("Content-Language") != lang.tag() {
-				t.Errorf("%s: lang = %q, Content-Language = %q, want %q", state, got, answer.Header().Get("Content-Language"), lang.tag())
+			if got, _ := attribute(elements(doc)[0], "lang"); got != lang.Tag() || answer.Header().Get("Content-Language") != lang.Tag() {
+				t.Errorf("%s: lang = %q, Content-Language = %q, want %q", state, got, answer.Header().Get("Content-Language"), lang.Tag())
 			}
 			if got := answer.Header().Get("Vary"); got != "Accept-Language" {
 				t.Errorf("%s: Vary = %q", state, got)
@@ -77,9 +79,9 @@ func TestOnlyPaidPagesSayPaid(t *testing.T) {
 	t.Parallel()
 	for lang, w := range catalogue {
 		for _, state := range allStates {
-			body := draw(t, ordinary(state), lang.tag()).Body.String()
+			body := draw(t, ordinary(state), lang.Tag()).Body.String()
 			if says := strings.Contains(body, w.States[StatePaid].Title); says != (state == StatePaid) {
-				t.Errorf("%s %s: says that it is paid: %v", state, lang.tag(), says)
+				t.Errorf("%s %s: says that it is paid: %v", state, lang.Tag(), says)
 			}
 		}
 	}

@@ -1,6 +1,10 @@
 package pages
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/wxrelay/wxrelay/internal/language"
+)
 
 // MessageKind says which plain words a message page uses.
 type MessageKind string
@@ -49,7 +53,7 @@ type messageView struct {
 // the HTTP status given. A kind that it does not know is told as
 // MessageUnavailable: an error page must not fail for want of words.
 func (p *Pages) WriteMessage(w http.ResponseWriter, r *http.Request, status int, m Message) error {
-	lang := languageOf(r)
+	lang := language.Of(r)
 	words := catalogue[lang]
 	said, ok := words.Messages[m.Kind]
 	if !ok {
@@ -58,7 +62,7 @@ func (p *Pages) WriteMessage(w http.ResponseWriter, r *http.Request, status int,
 	}
 	return p.write(w, r, status, "message.html", lang, &messageView{
 		layoutView: layoutView{
-			Lang: lang.tag(), Words: words, Heading: said.Title, Lead: said.Lead, State: State(m.Kind),
+			Lang: lang.Tag(), Words: words, Heading: said.Title, Lead: said.Lead, State: State(m.Kind),
 			Test: m.Test, SandboxURL: webAddress(m.SandboxURL), RequestID: plain(m.RequestID, maxName),
 		},
 		Detail:  plain(m.Detail, maxDetail),

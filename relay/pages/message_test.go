@@ -20,14 +20,14 @@ func TestMessagesSayWhatTheyAreFor(t *testing.T) {
 	t.Parallel()
 	for lang, w := range catalogue {
 		for _, kind := range allKinds {
-			answer := message(t, Message{Kind: kind, RequestID: "req_1"}, lang.tag())
+			answer := message(t, Message{Kind: kind, RequestID: "req_1"}, lang.Tag())
 			text := shownText(parse(t, answer))
 			if answer.Code != http.StatusForbidden {
 				t.Errorf("%s: status %d, want the one given", kind, answer.Code)
 			}
 			for _, want := range []string{w.Messages[kind].Title, w.Messages[kind].Lead, "req_1"} {
 				if !strings.Contains(text, want) {
-					t.Errorf("%s %s: no %q in %q", kind, lang.tag(), want, text)
+					t.Errorf("%s %s: no %q in %q", kind, lang.Tag(), want, text)
 				}
 			}
 		}

@@ -24,6 +24,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/wxrelay/wxrelay/internal/language"
 )
 
 //go:embed templates/*.html
@@ -107,7 +109,7 @@ type drawable interface {
 
 // write draws a whole page first and answers only then, so that a failure
 // never leaves half a page behind.
-func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, name string, lang language, data drawable) error {
+func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, name string, lang language.Language, data drawable) error {
 	var page bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&page, name, data); err != nil {
 		return fmt.Errorf("drawing %s: %w", name, err)
@@ -120,7 +122,7 @@ func (p *Pages) write(w http.ResponseWriter, r *http.Request, status int, name s
 		h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Language", lang.tag())
+	h.Set("Content-Language", lang.Tag())
 	h.Add("Vary", "Accept-Language")
 	h.Set("Content-Length", strconv.Itoa(page.Len()))
 	w.WriteHeader(status)

@@ -1,5 +1,7 @@
 package pages
 
+import "github.com/wxrelay/wxrelay/internal/language"
+
 // said is what a state tells: a heading and a sentence or two.
 type said struct {
 	Title string `json:"title"`
@@ -43,12 +45,12 @@ type scriptLanguage struct {
 func scriptWords() map[string]scriptLanguage {
 	all := make(map[string]scriptLanguage, len(catalogue))
 	for lang, w := range catalogue {
-		all[lang.tag()] = scriptLanguage{States: w.States, Phrases: w.Script}
+		all[lang.Tag()] = scriptLanguage{States: w.States, Phrases: w.Script}
 	}
 	return all
 }
 
-var catalogue = map[language]*words{chinese: &chineseWords, english: &englishWords}
+var catalogue = map[language.Language]*words{language.Chinese: &chineseWords, language.English: &englishWords}
 
 var chineseWords = words{
 	Cashier: "收银台", Payee: "收款方", For: "商品", Amount: "订单金额", OrderNo: "订单号",

@@ -32,14 +32,14 @@ func TestCataloguesAreComplete(t *testing.T) {
 	for _, state := range append(allStates[:10:10], stateConfirming, stateFailed, stateChecking) {
 		for lang, w := range catalogue {
 			if w.States[state].Title == "" || w.States[state].Lead == "" {
-				t.Errorf("%s: no words for the state %s", lang.tag(), state)
+				t.Errorf("%s: no words for the state %s", lang.Tag(), state)
 			}
 		}
 	}
 	for _, kind := range allKinds {
 		for lang, w := range catalogue {
 			if w.Messages[kind].Title == "" || w.Messages[kind].Lead == "" {
-				t.Errorf("%s: no words for the message %s", lang.tag(), kind)
+				t.Errorf("%s: no words for the message %s", lang.Tag(), kind)
 			}
 		}
 	}

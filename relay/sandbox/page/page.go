@@ -13,9 +13,10 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wxrelay/wxrelay/internal/language"
 )
 
 // Banner stands on every page. No page of the sandbox can be taken for
@@ -25,26 +26,18 @@ const Banner = "沙箱 SANDBOX - not WeChat, no real money"
 //go:embed assets
 var assets embed.FS
 
-// language is a language that pages speak.
-type language string
-
-const (
-	chinese language = "zh"
-	english language = "en"
-)
-
 // Set is a set of parsed templates in both languages. It is safe for
 // concurrent use.
 type Set struct {
-	templates map[language]*template.Template
+	templates map[language.Language]*template.Template
 }
 
 // Load parses all files of dir that end in .html. Each of them defines one
 // page by its file name; they use {{template "top" .}} and
 // {{template "bottom" .}} of this package.
 func Load(dir fs.FS) (*Set, error) {
-	set := &Set{templates: map[language]*template.Template{}}
-	for _, lang := range []language{chinese, english} {
+	set := &Set{templates: map[language.Language]*template.Template{}}
+	for _, lang := range []language.Language{language.Chinese, language.English} {
 		parsed, err := template.New("").Funcs(functions(lang)).ParseFS(assets, "assets/*.html")
 		if err == nil {
 			parsed, err = parsed.ParseFS(dir, "*.html")
@@ -58,12 +51,12 @@ func Load(dir fs.FS) (*Set, error) {
 }
 
 // functions are what templates may call.
-func functions(lang language) template.FuncMap {
+func functions(lang language.Language) template.FuncMap {
 	return template.FuncMap{
 		"banner": func() string { return Banner },
-		"lang":   func() string { return string(lang) },
+		"lang":   func() string { return lang.Tag() },
 		"t": func(zh, en string) string {
-			if lang == chinese {
+			if lang == language.Chinese {
 				return zh
 			}
 			return en
@@ -91,7 +84,7 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, status int, name st
 // browsers only follow when the page's policy names it.
 func (s *Set) RenderWith(w http.ResponseWriter, r *http.Request, status int, name string, data any, formOrigin string) {
 	var body bytes.Buffer
-	if err := s.templates[languageOf(r)].ExecuteTemplate(&body, name, data); err != nil {
+	if err := s.templates[language.Of(r)].ExecuteTemplate(&body, name, data); err != nil {
 		http.Error(w, "drawing the page failed", http.StatusInternalServerError)
 		return
 	}
@@ -135,25 +128,4 @@ func Static(w http.ResponseWriter, r *http.Request, name string, content []byte)
 	secure(h, "")
 	h.Set("Cache-Control", "no-cache")
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
-}
-
-// languageOf picks the language that the browser likes best.
-func languageOf(r *http.Request) language {
-	best, bestWeight := chinese, -1.0
-	for item := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
-		tag, parameter, _ := strings.Cut(strings.TrimSpace(item), ";")
-		primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
-		weight := 1.0
-		if q, ok := strings.CutPrefix(strings.TrimSpace(parameter), "q="); ok {
-			parsed, err := strconv.ParseFloat(q, 64)
-			if err != nil {
-				continue
-			}
-			weight = parsed
-		}
-		if (primary == string(chinese) || primary == string(english)) && weight > bestWeight {
-			best, bestWeight = language(primary), weight
-		}
-	}
-	return best
 }

@@ -9,29 +9,6 @@ import (
 	"time"
 )
 
-func TestLanguageOf(t *testing.T) {
-	t.Parallel()
-	for header, want := range map[string]language{
-		"":                        chinese,
-		"en":                      english,
-		"zh-Hans-CN":              chinese,
-		"EN-gb":                   english,
-		"fr":                      chinese,
-		"fr;q=1, en;q=0.2":        english,
-		"en;q=0.5, zh;q=0.9":      chinese,
-		"zh;q=broken, en;q=0.1":   english,
-		"english, zhongwen":       chinese,
-		"en;q=0.5,zh-TW;q=0.5":    english, // the first of equals
-		strings.Repeat(",", 1000): chinese,
-	} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Accept-Language", header)
-		if got := languageOf(r); got != want {
-			t.Errorf("languageOf(%.40q) = %q, want %q", header, got, want)
-		}
-	}
-}
-
 func TestYuan(t *testing.T) {
 	t.Parallel()
 	for fen, want := range map[int64]string{0: "¥0.00", 1: "¥0.01", 99: "¥0.99", 100: "¥1.00", 1990: "¥19.90", 1_000_000_000: "¥10000000.00"} {

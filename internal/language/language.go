@@ -1,4 +1,6 @@
-package pages
+// Package language picks the language of an answer from what the visitor's
+// browser prefers. Begin with [Of].
+package language
 
 import (
 	"net/http"
@@ -6,17 +8,18 @@ import (
 	"strings"
 )
 
-// language is a language that pages are written in.
-type language int
+// Language is a language that pages are written in.
+type Language int
 
+// The languages of all pages.
 const (
-	chinese language = iota // the default: WeChat Pay's own users
-	english
+	Chinese Language = iota // the default: WeChat Pay's own users
+	English
 )
 
-// tag is the BCP 47 tag for the lang attribute and Content-Language.
-func (l language) tag() string {
-	if l == english {
+// Tag is the BCP 47 tag for the lang attribute and Content-Language.
+func (l Language) Tag() string {
+	if l == English {
 		return "en"
 	}
 	return "zh-CN"
@@ -26,14 +29,14 @@ func (l language) tag() string {
 // handful.
 const maxLanguageRanges = 32
 
-// languageOf picks the language of an answer: English when the visitor's
+// Of picks the language of an answer: English when the visitor's
 // Accept-Language (RFC 9110, section 12.5.4) weighs it above Chinese, else
 // Chinese.
-func languageOf(r *http.Request) language {
+func Of(r *http.Request) Language {
 	return negotiate(strings.Join(r.Header.Values("Accept-Language"), ","))
 }
 
-func negotiate(header string) language {
+func negotiate(header string) Language {
 	type weight struct {
 		q    int // thousandths; 0 is refused
 		seen bool
@@ -73,9 +76,9 @@ func negotiate(header string) language {
 		en.q = anyOther.q
 	}
 	if en.q > zh.q || (en.q == zh.q && en.seen && en.q > 0 && (!zh.seen || !zhFirst)) {
-		return english
+		return English
 	}
-	return chinese
+	return Chinese
 }
 
 // languageRange reads one item, "en-GB;q=0.8". A weight that breaks the
