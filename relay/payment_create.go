@@ -79,7 +79,11 @@ type wish struct {
 
 // checkWish refuses what the client may not do, before anything is stored.
 func (s *Service) checkWish(w *wish) error {
-	if w.trade != TradeNative && w.trade != TradeJSAPI {
+	switch w.trade {
+	case TradeNative, TradeJSAPI:
+	case TradeH5, TradeApp, TradeMiniProgram:
+		return refusef(KindParam, "trade_type", "%s is not supported yet; use jsapi or native", w.trade)
+	default:
 		return refuse(KindParam, "trade_type", "jsapi or native")
 	}
 	if !slices.Contains(w.client.Allow, w.trade) {

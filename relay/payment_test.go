@@ -286,3 +286,24 @@ func TestExpiryForgets(t *testing.T) {
 		t.Errorf("%d orders remembered after it was paid, want none", n)
 	}
 }
+
+// TestTradeTypesToCome: words of the contract that are not built yet are
+// named as such.
+func TestTradeTypesToCome(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	for trade, later := range map[relay.TradeType]bool{
+		relay.TradeH5: true, relay.TradeApp: true, relay.TradeMiniProgram: true, "NATIVE": false, "": false, "cash": false,
+	} {
+		_, _, err := b.Payable(t.Context(), b.client, key, trade, "")
+		var known *relay.Error
+		if !asError(err, &known) || known.Kind != relay.KindParam || known.Field != "trade_type" {
+			t.Errorf("%q: %v, want KindParam for trade_type", trade, err)
+			continue
+		}
+		if strings.Contains(known.Message, "not supported yet") != later {
+			t.Errorf("%q is answered %q", trade, known.Message)
+		}
+	}
+}
