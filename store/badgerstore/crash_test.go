@@ -1,3 +1,5 @@
+//go:build unix
+
 package badgerstore
 
 import (
@@ -8,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/wxrelay/wxrelay/relay"
@@ -72,6 +75,7 @@ func startChild(t *testing.T, dir, round string, under ...string) (*exec.Cmd, *b
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), childDir+"="+dir, childRound+"="+round)
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that what runs under a tracer dies with it
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +171,7 @@ func failingSync(t *testing.T, dir string, cmd *exec.Cmd, out *bufio.Scanner) {
 		}
 		if n == 3000 && !refused {
 			t.Log("the failing sync was none of the store's log")
-			_ = cmd.Process.Kill()
+			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 	}
 	_ = cmd.Wait() // what it says counts, not how it ends
