@@ -23,7 +23,7 @@ const (
 	PaymentPending PaymentStatus = "pending" // WeChat knows it; unpaid
 	PaymentPaid    PaymentStatus = "paid"
 	PaymentClosed  PaymentStatus = "closed"
-	PaymentFailed  PaymentStatus = "failed" // WeChat refused to create it
+	PaymentFailed  PaymentStatus = "failed" // WeChat will never take its number
 )
 
 // PaymentKey names a payment. WeChat wants the number unique per merchant.

@@ -18,6 +18,12 @@ func saysUnknown(e *GatewayError) bool {
 // saysClosed reports whether WeChat closed the payment already.
 func saysClosed(e *GatewayError) bool { return hasCode(e, "ORDERCLOSED") }
 
+// saysSpoilt reports whether WeChat will never take the payment's number:
+// it was used, or known with other content.
+func saysSpoilt(e *GatewayError) bool {
+	return hasCode(e, "OUTTRADENOUSED") || hasCode(e, "INVALIDREQUEST")
+}
+
 // hasCode compares codes without underscores: both spellings occur (v3.md
 // section 8).
 func hasCode(e *GatewayError, code string) bool {

@@ -302,11 +302,14 @@ func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment, profitSha
 	})
 }
 
-// prepayRefused notes that WeChat will not make this payment. A payment that
-// WeChat knew before keeps its state.
+// prepayRefused tells the caller of a refusal. Only a number that WeChat will
+// never take again is given up; after any other refusal (a permission that is
+// missing, a limit) the next try repeats the same number, so that a shop that
+// keeps asking does not use up the order's attempts. A payment that WeChat
+// knew before keeps its state.
 func (s *Service) prepayRefused(ctx context.Context, p *Payment, refused *GatewayError) error {
 	err := s.changePayment(ctx, p, func(cur *Payment) bool {
-		if cur.Status != PaymentCreated {
+		if cur.Status != PaymentCreated || !saysSpoilt(refused) {
 			return false
 		}
 		cur.Status = PaymentFailed

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,23 +73,41 @@ func TestPrepayStoredFirst(t *testing.T) {
 	}
 }
 
-// TestPrepayRefused: WeChat's refusal reaches the caller with its code, and
-// the next try takes a new number.
+// TestPrepayRefused: WeChat's refusal reaches the caller with its code. The
+// next try repeats the number, however often it was refused, unless WeChat
+// will never take it.
 func TestPrepayRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, memstore.New())
-	key := b.order("A000000001")
-	b.wechat.failing("prepay", &relay.GatewayError{Code: "NO_AUTH"})
-	_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
-	var known *relay.Error
-	if kindOf(err) != relay.KindUpstream || !asError(err, &known) || known.UpstreamCode != "NO_AUTH" {
-		t.Fatalf("Payable = %v, want KindUpstream with NO_AUTH", err)
-	}
-	b.wechat.failing("prepay", nil)
-	b.native(key)
-	v := b.view(key)
-	if len(v.Payments) != 2 || v.Payments[0].Status != relay.PaymentFailed || v.Payments[1].Status != relay.PaymentPending {
-		t.Errorf("payments = %+v, want failed and pending", v.Payments)
+	for _, tc := range []struct {
+		code string
+		want []relay.PaymentStatus
+	}{
+		{"NO_AUTH", []relay.PaymentStatus{relay.PaymentPending}},
+		{"OUT_TRADE_NO_USED", []relay.PaymentStatus{relay.PaymentFailed, relay.PaymentPending}},
+	} {
+		b := newBench(t, memstore.New())
+		key := b.order("A000000001")
+		b.wechat.failing("prepay", &relay.GatewayError{Code: tc.code})
+		tries := 1
+		if len(tc.want) == 1 {
+			tries = 60 // more than an order has attempts
+		}
+		for range tries {
+			_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+			var known *relay.Error
+			if kindOf(err) != relay.KindUpstream || !asError(err, &known) || known.UpstreamCode != tc.code {
+				t.Fatalf("Payable = %v, want KindUpstream with %s", err, tc.code)
+			}
+		}
+		b.wechat.failing("prepay", nil)
+		b.native(key)
+		var got []relay.PaymentStatus
+		for _, p := range b.view(key).Payments {
+			got = append(got, p.Status)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("after %s the payments are %v, want %v", tc.code, got, tc.want)
+		}
 	}
 }
 
