@@ -112,8 +112,8 @@ func TestAuthenticateOrder(t *testing.T) {
 	}
 }
 
-// TestRate_C20: a client's flood meets its own limit and nobody else's.
-func TestRate_C20(t *testing.T) {
+// TestRate_C20_J01: a client's flood meets its own limit and nobody else's.
+func TestRate_C20_J01(t *testing.T) {
 	t.Parallel()
 	b := authBench(t, func(c *relay.Config) { c.Clients[0].Rate = 5 })
 	good := signed(vectorClient, vectorSecret, "GET", "/v1/events", "")

@@ -129,9 +129,10 @@ func TestCheckTimestamp_C04(t *testing.T) {
 	}
 }
 
-// TestSignatureMatches_C03_C19 changes each signed part, and signs with each
-// live and each retired key.
-func TestSignatureMatches_C03_C19(t *testing.T) {
+// TestSignatureMatches_C03_C19_H01 changes each signed part, signs with each
+// live and each retired key, and sends signatures that are right for a while:
+// they are compared as digests, in constant time.
+func TestSignatureMatches_C03_C19_H01(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -162,6 +163,12 @@ func TestSignatureMatches_C03_C19(t *testing.T) {
 		p[i] = changed
 		if signatureMatches(c, &good, text(p)) {
 			t.Errorf("part %d changed to %q is accepted", i, changed)
+		}
+	}
+	for _, right := range []int{1, 16, 31, 42} {
+		near := good.signature[:right] + strings.Repeat("A", 43-right) + "="
+		if a := (authorization{scheme: schemeHMAC, signature: near}); signatureMatches(c, &a, text(parts)) {
+			t.Errorf("signature right for %d characters is accepted", right)
 		}
 	}
 	for _, bad := range []string{"", "=", good.signature[:43], good.signature + "A", strings.ToLower(good.signature), good.signature + "\n"} {

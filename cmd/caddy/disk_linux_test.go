@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestDiskFull_F10 fills the disk up to the floor: new work is refused with
+// TestDiskFull_F10_J07 fills the disk up to the floor: new work is refused with
 // the reason, the process lives, and goes on as soon as there is room.
-func TestDiskFull_F10(t *testing.T) {
+func TestDiskFull_F10_J07(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("mounting a small file system takes root")

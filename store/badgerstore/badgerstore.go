@@ -83,7 +83,7 @@ func open(o Options) (_ *Store, err error) {
 		dir: o.Path, free: o.FreeSpace, floor: o.Floor, ballast: o.Ballast, alarm: s.alarm,
 		least: max(minFloor, 4*uint64(o.MemTableSize)*uint64(o.NumMemtables+2)),
 	}
-	if err := s.space.start(o.Now()); err != nil {
+	if err := s.space.start(); err != nil {
 		return nil, err
 	}
 	c, err := s.openBadger()

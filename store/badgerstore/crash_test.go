@@ -131,7 +131,6 @@ func TestKill9_F01(t *testing.T) {
 // F07: the N-th msync or fsync of the process fails. From then on nothing is
 // acknowledged, and after a restart all that was acknowledged is there.
 func TestFailingSync_F07(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts processes")
 	}
@@ -183,7 +182,7 @@ func failingSync(t *testing.T, dir string, cmd *exec.Cmd, out *bufio.Scanner) {
 	if err != nil {
 		t.Fatalf("Open after %d acknowledged orders: %v", len(acked), err)
 	}
-	defer s.Close() //nolint:errcheck // nothing is written any more
+	defer s.Close() // nothing is written any more
 	for _, id := range acked {
 		if !hasOrder(t, s, id) {
 			t.Errorf("acknowledged order %s is missing", id)

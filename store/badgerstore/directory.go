@@ -79,7 +79,7 @@ func (d *directory) protect() error {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(d.path, 0o700); err != nil {
+		if err := os.Chmod(d.path, 0o700); err != nil { //nolint:gosec // a directory needs its execute bit
 			return fmt.Errorf("%w; the directory must be its owner's alone (mode 0700)", err)
 		}
 	}

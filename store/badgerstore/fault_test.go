@@ -13,7 +13,6 @@ import (
 
 // F13: the directory cannot be used; the error names it and says what to do.
 func TestOpenRefuses_F13(t *testing.T) {
-	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -98,7 +97,6 @@ func lossy(t *testing.T, dir string, groups uint64) *Store {
 // F15: a byte of the log is flipped after a crash. Badger would open and
 // forget all that follows.
 func TestFlipInLog_F15(t *testing.T) {
-	t.Parallel()
 	const groups = 60
 	s := mustOpen(t, small(t.TempDir()))
 	putOrders(t, s, 0, groups)

@@ -216,7 +216,7 @@ func readLog(name string) (wal, error) {
 	if err != nil {
 		return wal{}, err
 	}
-	defer f.Close() //nolint:errcheck // it was read only
+	defer f.Close() // it was read only
 	info, err := f.Stat()
 	if err != nil {
 		return wal{}, err

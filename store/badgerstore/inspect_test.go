@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/wxrelay/wxrelay/store"
@@ -30,7 +31,7 @@ func groupEntries(t testing.TB, seq uint64) []byte {
 	}
 	ts := make([]byte, 8)
 	b := entry(bitTxn, append([]byte("oc\x00order"), ts...), []byte("row"))
-	b = append(b, entry(bitTxn, append(keySequence[:len(keySequence):len(keySequence)], ts...), row)...)
+	b = append(b, entry(bitTxn, append(slices.Clip(keySequence), ts...), row)...)
 	return append(b, entry(bitFinTxn, append([]byte("!badger!txn"), ts...), []byte("1"))...)
 }
 

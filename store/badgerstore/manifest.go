@@ -31,7 +31,7 @@ func inspectTables(dir string) (listed int, cut bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	defer f.Close() //nolint:errcheck // it was read only
+	defer f.Close() // it was read only
 	m, end, err := badger.ReplayManifestFile(f, store.SchemaVersion, badger.DefaultOptions(dir).WithLogger(nil))
 	if err != nil {
 		return 0, false, fmt.Errorf("%w; %s", err, restoreAdvice)
@@ -58,7 +58,7 @@ func inspectTable(name string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was read only
+	defer f.Close() // it was read only
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func setAside(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(kept, b, 0o600)
+	return os.WriteFile(kept, b, 0o600) //nolint:gosec // the operator names the directory
 }
 
 // dropEmpty removes logs without a single byte. A crash leaves them when it

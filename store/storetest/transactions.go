@@ -217,11 +217,12 @@ func testSerialisable(t *testing.T, b Backend) {
 	})
 }
 
-func claim(s relay.Store, t *testing.T, client, nonce string, now time.Time) error {
+func claim(t *testing.T, s relay.Store, client, nonce string, now time.Time) error {
 	t.Helper()
 	return s.Update(t.Context(), func(tx relay.Tx) error { return tx.ClaimNonce(client, nonce, now) })
 }
 
+// J03: nonces are bounded by the window, and only claims write.
 func testNonces(t *testing.T, b Backend) {
 	s := b.Open(t)
 	edge := time.Unix(0, 0).Add(1_000_000 * relay.NonceWindow).UTC() // where windows meet
@@ -244,7 +245,7 @@ func testNonces(t *testing.T, b Backend) {
 		{"before the edge", "c", "edge", edge.Add(-time.Nanosecond), relay.ErrReplayed},
 		{"after the edge", "c", "edge", edge.Add(time.Nanosecond), relay.ErrReplayed},
 	} {
-		if err := claim(s, t, c.client, c.nonce, c.now); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
+		if err := claim(t, s, c.client, c.nonce, c.now); !errors.Is(err, c.want) || (err == nil) != (c.want == nil) {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
 		}
 	}
@@ -256,7 +257,7 @@ func testNonces(t *testing.T, b Backend) {
 		return tx.ClaimNonce("c", "twice", T0)
 	})
 	wantIs(t, "claimed twice in one transaction", err, relay.ErrReplayed)
-	if err := claim(s, t, "c", "twice", T0); err != nil {
+	if err := claim(t, s, "c", "twice", T0); err != nil {
 		t.Errorf("after a failed transaction: got %v, want nil", err)
 	}
 }
@@ -266,27 +267,27 @@ func testNonceWindows(t *testing.T, b Backend) {
 	s := b.Open(t)
 	for i := range 200 {
 		now := T0.Add(time.Duration(i) * relay.NonceWindow / 10)
-		if err := claim(s, t, "c", fmt.Sprint("n", i), now); err != nil {
+		if err := claim(t, s, "c", fmt.Sprint("n", i), now); err != nil {
 			t.Fatalf("nonce %d: %v", i, err)
 		}
 		for j := max(0, i-9); j <= i; j++ {
-			wantIs(t, fmt.Sprintf("nonce %d at %d", j, i), claim(s, t, "c", fmt.Sprint("n", j), now), relay.ErrReplayed)
+			wantIs(t, fmt.Sprintf("nonce %d at %d", j, i), claim(t, s, "c", fmt.Sprint("n", j), now), relay.ErrReplayed)
 		}
 	}
 }
 
 func testNonceReopen(t *testing.T, b Backend) {
 	s := b.Open(t)
-	if err := claim(s, t, "c", "n", T0); err != nil {
+	if err := claim(t, s, "c", "n", T0); err != nil {
 		t.Fatal(err)
 	}
 	s = b.Reopen(t, s)
-	wantIs(t, "after reopening", claim(s, t, "c", "n", T0.Add(time.Minute)), relay.ErrReplayed)
+	wantIs(t, "after reopening", claim(t, s, "c", "n", T0.Add(time.Minute)), relay.ErrReplayed)
 }
 
 func testNonceUsed(t *testing.T, b Backend) {
 	s := b.Open(t)
-	if err := claim(s, t, "c", "n", T0); err != nil {
+	if err := claim(t, s, "c", "n", T0); err != nil {
 		t.Fatal(err)
 	}
 	view(t, s, func(rd relay.Reader) error {
