@@ -71,13 +71,14 @@ func (x *expiry) sweep(ctx context.Context) {
 		return
 	}
 	failures := make([]error, len(keys))
+	var silent sync.Map // merchant numbers for which WeChat did not answer in this sweep
 	slots := make(chan struct{}, expiryAtAll)
 	var wg sync.WaitGroup
 	for i, key := range keys {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			failures[i] = s.closeExpired(ctx, key)
+			failures[i] = s.closeExpired(ctx, key, &silent)
 		})
 	}
 	wg.Wait()
@@ -122,19 +123,44 @@ func (x *expiry) note(key OrderKey, err error, now time.Time) {
 		return
 	}
 	x.failed[key] = now.Add(expiryRetry)
+	if errors.Is(err, errSilent) {
+		return // the order that found out was logged
+	}
 	x.rt.log.Load().Warn("closing an expired order failed; trying again later",
 		slog.String("client_id", key.ClientID), slog.String("order_no", key.OrderNo), slog.Any("error", err))
 }
 
+// errSilent puts an order off because WeChat did not answer for its merchant
+// a moment ago.
+var errSilent = errors.New("WeChat does not answer for this merchant now")
+
 // closeExpired closes one order that ran out. That it was paid in the end is
-// a success: the money is booked.
-func (s *Service) closeExpired(ctx context.Context, key OrderKey) error {
+// a success: the money is booked. When WeChat does not answer for a merchant,
+// its other orders are put off, so that one merchant in trouble does not keep
+// those of the others waiting for its time-outs.
+func (s *Service) closeExpired(ctx context.Context, key OrderKey, silent *sync.Map) error {
 	ctx, cancel := context.WithTimeout(ctx, expiryCall)
 	defer cancel()
-	err := s.closeOrder(ctx, key, CloseReasonExpired)
+	var o Order
+	err := s.rt.store.View(ctx, func(r Reader) (err error) {
+		o, err = r.Order(key)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if _, put := silent.Load(o.MchID); put && len(o.Payments) > 0 {
+		return errSilent
+	}
+	err = s.closeOrder(ctx, key, CloseReasonExpired)
 	var known *Error
-	if errors.As(err, &known) && known.Kind == KindOrderPaid {
+	switch {
+	case !errors.As(err, &known):
+		return err
+	case known.Kind == KindOrderPaid:
 		return nil
+	case known.Kind == KindUpstreamTimeout:
+		silent.Store(o.MchID, true)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -239,6 +240,32 @@ func TestExpiryInTrouble(t *testing.T) {
 		<-time.After(6 * time.Minute)
 		if v := b.view(stuck); v.Status != relay.OrderClosed {
 			t.Errorf("order after the trouble is %s, want closed", v.Status)
+		}
+		if err := b.rt.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestExpirySilentMerchant: when WeChat does not answer for a merchant, its
+// orders do not wait for one time-out after the other.
+func TestExpirySilentMerchant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, memstore.New())
+		for i := range 100 {
+			b.native(b.order(fmt.Sprintf("A%09d", i)))
+		}
+		b.wechat.failing("query", errTest)
+		b.rt.Start()
+		<-time.After(2*time.Hour + time.Minute)
+		if n := b.wechat.count("query"); n == 0 || n > 8 {
+			t.Errorf("WeChat was asked %d times in vain, want about as often as at the same time", n)
+		}
+		b.wechat.failing("query", nil)
+		<-time.After(6 * time.Minute)
+		if n := len(b.events()); n != 100 {
+			t.Errorf("%d orders were closed after the trouble, want 100", n)
 		}
 		if err := b.rt.Stop(t.Context()); err != nil {
 			t.Fatal(err)
