@@ -86,3 +86,19 @@ func (s *Service) claimNonce(tx Tx, c *Caller) error {
 	}
 	return err
 }
+
+// claimForOrder uses up the caller's nonce for a write on an order of its
+// own whose work lies outside one transaction, because WeChat is asked. An
+// order that does not exist is KindNotFound and leaves the nonce.
+func (s *Service) claimForOrder(ctx context.Context, caller *Caller, key OrderKey) error {
+	err := s.rt.store.Update(ctx, func(tx Tx) error {
+		if _, err := tx.Order(key); err != nil {
+			return err
+		}
+		return s.claimNonce(tx, caller)
+	})
+	if errors.Is(err, ErrNotFound) {
+		return notFound("order")
+	}
+	return outcome(err)
+}

@@ -1,25 +1,13 @@
 package relay
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // CloseOrder closes an order here and at WeChat. Closing a closed order
 // changes nothing; one that turns out to be paid is KindOrderPaid.
 func (s *Service) CloseOrder(ctx context.Context, caller *Caller, orderNo string) (OrderView, error) {
 	key := OrderKey{ClientID: caller.Client.ID, OrderNo: orderNo}
-	err := s.rt.store.Update(ctx, func(tx Tx) error {
-		if _, err := tx.Order(key); err != nil {
-			return err
-		}
-		return s.claimNonce(tx, caller)
-	})
-	if errors.Is(err, ErrNotFound) {
-		return OrderView{}, notFound("order")
-	}
-	if err != nil {
-		return OrderView{}, outcome(err)
+	if err := s.claimForOrder(ctx, caller, key); err != nil {
+		return OrderView{}, err
 	}
 	if err := s.closeOrder(ctx, key, CloseReasonRequested); err != nil {
 		return OrderView{}, outcome(err)
@@ -35,15 +23,7 @@ func (s *Service) closeOrder(ctx context.Context, key OrderKey, reason string) e
 	}
 	defer unlock()
 
-	var o Order
-	var payments []Payment
-	err = s.rt.store.View(ctx, func(r Reader) error {
-		if o, err = r.Order(key); err != nil {
-			return err
-		}
-		payments, err = paymentsOf(r, &o)
-		return err
-	})
+	o, payments, err := s.orderWithPayments(ctx, key)
 	switch {
 	case err != nil:
 		return err

@@ -137,12 +137,12 @@ func (s *Service) orderView(r Reader, o *Order) (OrderView, error) {
 		Payments:         make([]PaymentView, 0, len(o.Payments)),
 		Refunds:          []struct{}{},
 	}
-	for _, no := range o.Payments {
-		p, err := r.Payment(PaymentKey{MchID: o.MchID, OutTradeNo: no})
-		if err != nil {
-			return OrderView{}, err
-		}
-		v.Payments = append(v.Payments, paymentView(&p))
+	payments, err := paymentsOf(r, o)
+	if err != nil {
+		return OrderView{}, err
+	}
+	for i := range payments {
+		v.Payments = append(v.Payments, paymentView(&payments[i]))
 	}
 	if o.CaseID != "" {
 		c, err := r.Case(o.CaseID)

@@ -114,18 +114,7 @@ func (s *Service) forgetPrepaid(ctx context.Context, p *Payment) error {
 // refresh asks WeChat about the payments of an order that may have been made
 // without our hearing of it.
 func (s *Service) refresh(ctx context.Context, key OrderKey) error {
-	var payments []Payment
-	err := s.rt.store.View(ctx, func(r Reader) error {
-		o, err := r.Order(key)
-		if err != nil {
-			return err
-		}
-		payments, err = paymentsOf(r, &o)
-		return err
-	})
-	if errors.Is(err, ErrNotFound) {
-		return notFound("order")
-	}
+	_, payments, err := s.orderWithPayments(ctx, key)
 	if err != nil {
 		return err
 	}

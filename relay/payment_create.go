@@ -44,17 +44,8 @@ func (s *Service) CreatePayment(ctx context.Context, caller *Caller, orderNo str
 	if err := s.checkWish(&w); err != nil {
 		return v, false, err
 	}
-	err = s.rt.store.Update(ctx, func(tx Tx) error {
-		if _, err := tx.Order(w.order); err != nil {
-			return err
-		}
-		return s.claimNonce(tx, caller)
-	})
-	if errors.Is(err, ErrNotFound) {
-		return v, false, notFound("order")
-	}
-	if err != nil {
-		return v, false, outcome(err)
+	if err := s.claimForOrder(ctx, caller, w.order); err != nil {
+		return v, false, err
 	}
 	p, created, err := s.payable(ctx, w)
 	if err != nil {
@@ -184,6 +175,16 @@ func (s *Service) prepayAgain(ctx context.Context, m *merchant, p *Payment, prof
 
 // openOrder reads an order that can still be paid, with its payments.
 func (s *Service) openOrder(ctx context.Context, key OrderKey) (o Order, payments []Payment, err error) {
+	o, payments, err = s.orderWithPayments(ctx, key)
+	if err != nil {
+		return o, nil, err
+	}
+	return o, payments, s.stillOpen(&o)
+}
+
+// orderWithPayments reads an order and all attempts to pay it, in one state
+// of the store. An order that does not exist is KindNotFound.
+func (s *Service) orderWithPayments(ctx context.Context, key OrderKey) (o Order, payments []Payment, err error) {
 	err = s.rt.store.View(ctx, func(r Reader) error {
 		if o, err = r.Order(key); err != nil {
 			return err
@@ -191,13 +192,10 @@ func (s *Service) openOrder(ctx context.Context, key OrderKey) (o Order, payment
 		payments, err = paymentsOf(r, &o)
 		return err
 	})
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return o, nil, notFound("order")
-	case err != nil:
-		return o, nil, err
+	if errors.Is(err, ErrNotFound) {
+		err = notFound("order")
 	}
-	return o, payments, s.stillOpen(&o)
+	return o, payments, err
 }
 
 func paymentsOf(r Reader, o *Order) ([]Payment, error) {
