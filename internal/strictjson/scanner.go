@@ -138,6 +138,14 @@ func (s *scanner) skip() error {
 }
 
 func (s *scanner) skipObject() error {
+	return s.members(func([]byte) error { return s.skip() })
+}
+
+func (s *scanner) skipArray() error { return s.items(s.skip) }
+
+// members walks an object: each name once, then value, which reads what
+// stands behind it.
+func (s *scanner) members(value func(name []byte) error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -154,13 +162,14 @@ func (s *scanner) skipObject() error {
 		if !seen.add(name) {
 			return s.fail(Duplicate).in(printable(name))
 		}
-		if err := s.skip(); err != nil {
+		if err := value(name); err != nil {
 			return err
 		}
 	}
 }
 
-func (s *scanner) skipArray() error {
+// items walks an array; item reads one element.
+func (s *scanner) items(item func() error) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
@@ -169,7 +178,7 @@ func (s *scanner) skipArray() error {
 		if err != nil || !more {
 			return err
 		}
-		if err := s.skip(); err != nil {
+		if err := item(); err != nil {
 			return err
 		}
 	}

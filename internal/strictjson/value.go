@@ -99,43 +99,23 @@ func kindOf(first byte) Kind {
 }
 
 func (s *scanner) treeMembers(object *Value) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	var seen nameSet
-	for first := true; ; first = false {
-		more, err := s.next('}', first)
-		if err != nil || !more {
-			return err
-		}
-		name, err := s.name()
-		if err != nil {
-			return err
-		}
-		if !seen.add(name) {
-			return s.fail(Duplicate).in(printable(name))
-		}
+	return s.members(func(name []byte) error {
 		value, err := s.tree()
 		if err != nil {
 			return within(err, printable(name))
 		}
 		object.Members = append(object.Members, Member{Name: string(name), Value: value})
-	}
+		return nil
+	})
 }
 
 func (s *scanner) treeItems(array *Value) error {
-	if err := s.enter(); err != nil {
-		return err
-	}
-	for first := true; ; first = false {
-		more, err := s.next(']', first)
-		if err != nil || !more {
-			return err
-		}
+	return s.items(func() error {
 		item, err := s.tree()
 		if err != nil {
 			return within(err, strconv.Itoa(len(array.Items)))
 		}
 		array.Items = append(array.Items, item)
-	}
+		return nil
+	})
 }
