@@ -239,7 +239,8 @@ func watch(t *testing.T, address string) *stream {
 		t.Fatal(err)
 	}
 	r.Header.Set("Accept", "text/event-stream")
-	response, err := new(http.Client).Do(r) //nolint:bodyclose // closed where it is read to its end
+	client := &http.Client{Transport: &resender{line: &http.Transport{DisableKeepAlives: true}}}
+	response, err := client.Do(r) //nolint:bodyclose // closed where it is read to its end
 	if err != nil {
 		t.Fatal(err)
 	}

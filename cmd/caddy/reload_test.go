@@ -26,8 +26,8 @@ func TestReloaded_F03(t *testing.T) {
 	plan := setup{platform: w.url, merchant: merchantKeys(t), receiver: shopSide.url, app: "allow_networks 127.0.0.0/8"}
 	l.write(t, &plan)
 	s := l.start(t)
-	again := &resender{line: &http.Transport{DisableKeepAlives: true}}
-	s.shop.http.Transport, s.http.Transport, w.line = again, again, again
+	again := s.outliveReloads()
+	w.line = again
 
 	ctx, stop := context.WithCancel(t.Context())
 	known := &book{notice: map[string]string{}}
@@ -108,6 +108,13 @@ type resender struct {
 	sent, cuts atomic.Int64
 }
 
+// outliveReloads makes the server's callers send again what a reload cut.
+func (s *server) outliveReloads() *resender {
+	again := &resender{line: &http.Transport{DisableKeepAlives: true}}
+	s.shop.http.Transport, s.http.Transport = again, again
+	return again
+}
+
 func (s *resender) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
@@ -137,6 +144,7 @@ func TestReloadedEndsStreams_F03(t *testing.T) {
 	plan := setup{platform: w.url, merchant: merchantKeys(t)}
 	l.write(t, &plan)
 	s := l.start(t)
+	w.line = s.outliveReloads()
 	o := s.shop.order(t, "W000000001", "")
 	code := s.shop.native(t, "W000000001").CodeURL
 	first := watch(t, o.CheckoutURL+"/status")
@@ -166,6 +174,7 @@ func TestReloadedStorePath_F03(t *testing.T) {
 	plan := setup{platform: w.url, merchant: merchantKeys(t)}
 	l.write(t, &plan)
 	s := l.start(t)
+	w.line = s.outliveReloads()
 	s.shop.order(t, "S000000001", "")
 	moved := plan
 	moved.store = filepath.Join(l.home, "moved")
@@ -196,6 +205,7 @@ func TestReloadedWrong(t *testing.T) {
 	plan := setup{}
 	l.write(t, &plan)
 	s := l.start(t)
+	s.outliveReloads()
 	s.shop.order(t, "B000000001", "")
 	wrong := plan
 	wrong.bookshop = "merchant nobody"
