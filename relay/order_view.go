@@ -5,18 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
-)
 
-// beijing is the zone in which times are shown: WeChat's own. It has had no
-// daylight saving since 1991, so a fixed offset is exact.
-var beijing = time.FixedZone("CST", 8*60*60)
+	"github.com/wxrelay/wxrelay/internal/beijing"
+)
 
 // stamp is a time in answers and events: RFC 3339 with offset, seconds.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.In(beijing).Format(time.RFC3339)
+	return t.In(beijing.Zone).Format(time.RFC3339)
 }
 
 // CreatedOrderView is the answer to POST /v1/orders.

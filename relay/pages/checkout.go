@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/wxrelay/wxrelay/internal/beijing"
 	"github.com/wxrelay/wxrelay/internal/language"
 )
 
@@ -176,10 +177,6 @@ type scriptConfig struct {
 	JSAPI       *JSAPI `json:"jsapi,omitempty"`
 }
 
-// beijing is the time zone of everything that WeChat Pay shows; China has had
-// no summer time since 1991.
-var beijing = time.FixedZone("UTC+8", 8*60*60)
-
 func newCheckoutView(v Checkout, lang language.Language) (*checkoutView, error) {
 	if err := v.check(); err != nil {
 		return nil, err
@@ -287,7 +284,7 @@ func (view *checkoutView) setTimes(v Checkout) {
 		return
 	}
 	view.Deadline = v.ExpiresAt.UTC().Format(time.RFC3339)
-	view.DeadlineCN = v.ExpiresAt.In(beijing).Format("2006-01-02 15:04")
+	view.DeadlineCN = v.ExpiresAt.In(beijing.Zone).Format("2006-01-02 15:04")
 	// One millisecond rather than none: zero would mean that no time is known.
 	view.Config.RemainingMS = max(v.ExpiresAt.Sub(v.Now).Milliseconds(), 1)
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // notifyTimeout is how long WeChat waits for the answer to a notification
@@ -325,7 +327,7 @@ func (s *Sandbox) newNotification(m *merchant, o *order) (*notification, error) 
 		}
 		return signer.NewNotification(m.cipher, id, eventType, "transaction", "支付成功", plaintext)
 	}
-	id := "EV-SANDBOX-" + s.now().In(beijing).Format("20060102150405") + "-" + s.randomHex(8)
+	id := "EV-SANDBOX-" + s.now().In(beijing.Zone).Format("20060102150405") + "-" + s.randomHex(8)
 	body, err := seal(id, "TRANSACTION.SUCCESS", o)
 	if err != nil {
 		return nil, fmt.Errorf("sealing a notification: %w", err)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // Times that WeChat gives to orders (v3.md 9).
@@ -30,9 +32,6 @@ const (
 	tradeJSAPI  = "JSAPI"
 	tradeNative = "NATIVE"
 )
-
-// beijing is the zone of the times that WeChat writes.
-var beijing = time.FixedZone("CST", 8*60*60)
 
 // Conditions that the ledger reports.
 var (
@@ -120,7 +119,7 @@ func (l *ledger) prepare(asked order) (order, error) {
 	if known.TradeType == tradeNative {
 		known.CodeURL = "weixin://wxpay/bizpayurl?pr=SANDBOX" + hex.EncodeToString(token[:6])
 	} else {
-		known.PrepayID = "wx" + now.In(beijing).Format("20060102150405") + hex.EncodeToString(token)
+		known.PrepayID = "wx" + now.In(beijing.Zone).Format("20060102150405") + hex.EncodeToString(token)
 	}
 	known.PreparedAt = now
 	l.add(known)
@@ -255,6 +254,6 @@ func (l *ledger) pay(key orderKey, openID string, paidFen int64, force bool) (or
 	o.PaidBy = openID
 	o.PaidFen = paidFen
 	// 28 digits as WeChat's have, in a range that WeChat does not use.
-	o.TransactionID = fmt.Sprintf("9999%s%010d%06d", now.In(beijing).Format("20060102"), now.Unix(), l.serial%1000000)
+	o.TransactionID = fmt.Sprintf("9999%s%010d%06d", now.In(beijing.Zone).Format("20060102"), now.Unix(), l.serial%1000000)
 	return *o, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxrelay/wxrelay/internal/beijing"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
@@ -38,7 +39,7 @@ func (o *order) transaction() *payv3.Transaction {
 	t.TransactionID = o.TransactionID
 	t.TradeType = o.TradeType
 	t.BankType = "OTHERS"
-	t.SuccessTime = o.PaidAt.In(beijing).Format(time.RFC3339)
+	t.SuccessTime = o.PaidAt.In(beijing.Zone).Format(time.RFC3339)
 	t.Payer = &payv3.Payer{OpenID: o.PaidBy}
 	t.Amount = &payv3.Amount{Total: o.PaidFen, Currency: "CNY", PayerTotal: o.PaidFen, PayerCurrency: "CNY"}
 	return t

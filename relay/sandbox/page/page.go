@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxrelay/wxrelay/internal/beijing"
 	"github.com/wxrelay/wxrelay/internal/language"
 )
 
@@ -66,7 +67,7 @@ func functions(lang language.Language) template.FuncMap {
 			if t.IsZero() {
 				return ""
 			}
-			return t.In(time.FixedZone("CST", 8*60*60)).Format("15:04:05")
+			return t.In(beijing.Zone).Format("15:04:05")
 		},
 	}
 }

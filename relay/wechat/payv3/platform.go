@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // PlatformKey is one key that the platform signs with.
@@ -159,10 +161,7 @@ func (p *Platform) CertificatesReply(c *Cipher) ([]byte, error) {
 	return json.Marshal(reply)
 }
 
-// beijing is the offset in which WeChat writes times.
-var beijing = time.FixedZone("", 8*60*60)
-
-func platformTime(t time.Time) string { return t.In(beijing).Format(time.RFC3339) }
+func platformTime(t time.Time) string { return t.In(beijing.Zone).Format(time.RFC3339) }
 
 // RequestFault is why the platform refuses a request with 401 SIGN_ERROR; it
 // picks the wording.
