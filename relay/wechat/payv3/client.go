@@ -20,8 +20,8 @@ import (
 
 // WeChat's hosts (doc 4012075113): the nearest access point, and another city.
 const (
-	DefaultBaseURL   = "https://api.mch.weixin.qq.com"
-	DefaultBackupURL = "https://api2.mch.weixin.qq.com"
+	DefaultBaseURL   = transport.DefaultPayURL
+	DefaultBackupURL = transport.DefaultPayBackupURL
 )
 
 // DefaultAttemptTimeout is how long one try of a call may take.
@@ -87,7 +87,7 @@ type Client struct {
 	privateKey     *rsa.PrivateKey
 	cipher         *Cipher
 	keys           *KeyRing
-	hosts          *hosts
+	hosts          *transport.Hosts
 	http           *http.Client
 	attemptTimeout time.Duration
 	userAgent      string
@@ -117,7 +117,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	if c.cipher, err = NewCipher(o.APIv3Key); err != nil {
 		problems = append(problems, err)
 	}
-	if c.hosts, err = newHosts(o.BaseURL, o.BackupURL); err != nil {
+	if c.hosts, err = transport.NewHosts(o.BaseURL, o.BackupURL); err != nil {
 		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {

@@ -39,13 +39,13 @@ func TestNewClientDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Join(c.hosts.urls, " ") != DefaultBaseURL+" "+DefaultBackupURL || c.serial != testSerial ||
+	if c.hosts.Len() != 2 || c.hosts.URL(0) != DefaultBaseURL || c.hosts.URL(1) != DefaultBackupURL || c.serial != testSerial ||
 		c.attemptTimeout != DefaultAttemptTimeout || c.userAgent == "" || c.http == nil || c.now == nil || c.rand == nil {
 		t.Errorf("got %+v", c)
 	}
 	c = newTestClient(t, func(o *ClientOptions) { o.BackupURL = "" })
-	if len(c.hosts.urls) != 1 {
-		t.Errorf("an own address without a backup has %v", c.hosts.urls)
+	if c.hosts.Len() != 1 {
+		t.Errorf("an own address without a backup has %d addresses", c.hosts.Len())
 	}
 }
 

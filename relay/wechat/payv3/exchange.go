@@ -32,7 +32,7 @@ type call struct {
 // do makes a call, repeating it at either host where that may help, and
 // returns the verified body of a success.
 func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
-	host := c.hosts.first(c.now())
+	host := c.hosts.First(c.now())
 	probed := false
 	for tries := 1; ; tries++ {
 		body, err := c.attempt(ctx, cl, host, tries)
@@ -41,7 +41,7 @@ func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 		}
 		next := afterFailure(err, tries, probed)
 		if next.switchHost && !errors.Is(err, context.Canceled) {
-			host = c.hosts.failed(host, c.now())
+			host = c.hosts.Failed(host, c.now())
 		}
 		if e, ok := errors.AsType[*VerifyError](err); ok {
 			probed = probed || e.Reason == ReasonProbe
@@ -69,7 +69,7 @@ func (c *Client) jitter(wait time.Duration) time.Duration {
 func (c *Client) attempt(ctx context.Context, cl call, host, try int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
 	defer cancel()
-	req, err := c.request(ctx, cl, c.hosts.urls[host])
+	req, err := c.request(ctx, cl, c.hosts.URL(host))
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 const goodPrepayAnswer = `{"prepay_id":"wx201410272009395522657a690389285100"}`
@@ -268,7 +270,7 @@ func TestClientContextBoundsAllTries(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || len(s.seen) != 1 {
 			t.Errorf("%v after %d tries", err, len(s.seen))
 		}
-		if got := c.hosts.first(time.Now()); got != 0 {
+		if got := c.hosts.First(time.Now()); got != 0 {
 			t.Error("a caller who gave up must not condemn the host")
 		}
 	})
@@ -287,7 +289,7 @@ func TestClientRemembersBadHost(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		<-time.After(backupHold)
+		<-time.After(transport.BackupHold)
 		if _, err := c.PrepayJSAPI(t.Context(), goodPrepay()); err != nil {
 			t.Fatal(err)
 		}

@@ -10,9 +10,6 @@ const (
 	maxTries     = 4
 	firstWait    = 200 * time.Millisecond
 	firstWait429 = time.Second
-	// backupHold is how long calls begin at the backup host after the primary
-	// one failed, so that a hanging host does not cost each call its timeout.
-	backupHold = time.Minute
 )
 
 // nextTry is what to do after a failed try.
