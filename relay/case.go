@@ -13,11 +13,27 @@ const (
 	CaseUnknownOrder     CaseKind = "unknown_order"
 )
 
-// CaseStatus says what became of a case.
+// CaseStatus says what became of a case. It only moves forward: held,
+// refunding, and then refunded or, by an operator's word, resolved. A refund
+// that fails puts the case back to held, so that somebody looks at it.
 type CaseStatus string
 
-// CaseHeld is the status of a case whose money waits for the operator.
-const CaseHeld CaseStatus = "held"
+// The states of a case.
+const (
+	CaseHeld      CaseStatus = "held"      // its money waits for the operator
+	CaseRefunding CaseStatus = "refunding" // its money is on its way back
+	CaseRefunded  CaseStatus = "refunded"
+	CaseResolved  CaseStatus = "resolved" // by the operator, or because its order was found
+)
+
+// CasePolicy says what happens to the money of a case by itself.
+type CasePolicy string
+
+// The policies.
+const (
+	PolicyHold   CasePolicy = "hold"
+	PolicyRefund CasePolicy = "refund"
+)
 
 // Case is an anomaly that holds money: WeChat's word was authentic, but the
 // payment could not settle its order. A case is found by kind, merchant and
@@ -36,4 +52,17 @@ type Case struct {
 	PaidAt        time.Time
 	CreatedAt     time.Time
 	SeenAt        time.Time // last repeat
+
+	// Policy is what the merchant's configuration said when the case was
+	// made, and HeldBecause why money that should go back waits nevertheless.
+	Policy      CasePolicy
+	HeldBecause string
+
+	// OutRefundNo names the refund that gives the money back, if there is one.
+	OutRefundNo string
+
+	// Who ended the case, when and why.
+	ResolvedAt time.Time
+	ResolvedBy string
+	Reason     string
 }

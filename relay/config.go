@@ -3,6 +3,7 @@ package relay
 import (
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/tls"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -60,13 +61,39 @@ type Account struct {
 	Secret Secret
 }
 
-// Merchant is a WeChat Pay merchant number with its credentials.
+// Merchant is a WeChat Pay merchant number with its credentials. At least one
+// generation's are there.
 type Merchant struct {
 	Name     string
 	MchID    string   // up to 32 digits
 	Accounts []string // names of the accounts bound to the number; the first of the kind needed is used
 	APIv3    *APIv3Credentials
+	APIv2    *APIv2Credentials
+	Prefer   API // generation of new payments; empty when only one is there
+
+	// SubMchID makes MchID a service provider's number, who collects for this
+	// merchant; SubAppID is the merchant's own app id, if buyers pay in it.
+	// The first account that is not SubAppID's is the provider's own.
+	SubMchID string
+	SubAppID string
+
+	Anomaly AnomalyPolicy
 }
+
+// AnomalyPolicy says what happens to money that could not settle its order.
+// The zero value holds everything. Money of an unknown order is always held.
+type AnomalyPolicy struct {
+	DuplicatePayment CasePolicy
+	PaidAfterClose   CasePolicy
+	AmountMismatch   CasePolicy
+
+	// DailyRefundFen bounds what goes back by policy on one Beijing day; what
+	// exceeds it is held. 0 means DefaultDailyRefundFen.
+	DailyRefundFen int64
+}
+
+// DefaultDailyRefundFen is 10,000 yuan.
+const DefaultDailyRefundFen = 1_000_000
 
 // APIv3Credentials are what a merchant needs to speak APIv3.
 type APIv3Credentials struct {
@@ -76,6 +103,36 @@ type APIv3Credentials struct {
 	PublicKeys           map[string]*rsa.PublicKey // PUB_KEY_ID_… to key
 	PlatformCertificates bool                      // fetch and rotate platform certificates
 }
+
+// APIv2Credentials are what a merchant needs to speak APIv2.
+type APIv2Credentials struct {
+	Key         Secret           // exactly 32 characters
+	SignType    V2SignType       // of requests, and of the notifications of orders made with it
+	Certificate *tls.Certificate // the merchant's, which refunds need; nil without refunds
+
+	// AcceptMD5 lets notifications be signed by MD5 where HMAC-SHA256 was
+	// ordered (threats A04).
+	AcceptMD5 bool
+}
+
+// CallbackMode says whom WeChat notifies of a client's payments.
+type CallbackMode string
+
+// The modes.
+const (
+	CallbackRelay  CallbackMode = "relay"
+	CallbackDirect CallbackMode = "direct" // the client itself, which holds the merchant's keys
+)
+
+// CompatMode says which v2-style signatures a client may use beside the
+// relay's own (contract section 3.3).
+type CompatMode string
+
+// The modes; the empty one allows none.
+const (
+	CompatHMAC CompatMode = "hmac"
+	CompatMD5  CompatMode = "md5" // and HMAC-SHA256
+)
 
 // Client is a third-party site that uses the relay.
 type Client struct {
@@ -90,10 +147,15 @@ type Client struct {
 	AllowOrigins  []string       // scheme://host[:port], lower case
 	OrderNo       *regexp.Regexp // stricter rule for order numbers, or nil
 	Notify        NotifyFormat
+	Callback      CallbackMode
+	Compat        CompatMode
 	Confirm       bool
 	Allow         []TradeType
+	AllowRefund   bool
+	AllowSharing  bool
 	Rate          float64 // signed requests per second, burst twice that
 	MaxAmountFen  int64   // per order; 0: no limit
+	DailyFen      int64   // of all orders of a Beijing day; 0: no limit
 	Schedule      []time.Duration
 	AllowNetworks []netip.Prefix // in addition to the Config's
 }

@@ -10,6 +10,9 @@ const (
 	EventOrderPaid    EventType = "order.paid"
 	EventOrderClosed  EventType = "order.closed"
 	EventOrderAnomaly EventType = "order.anomaly"
+
+	EventRefundSucceeded EventType = "refund.succeeded"
+	EventRefundFailed    EventType = "refund.failed"
 )
 
 // Event is a fact a client is told. It never changes once committed.
@@ -29,10 +32,12 @@ type Event struct {
 // NotifyFormat is the form in which a client is told.
 type NotifyFormat string
 
-// The forms of contract section 7 that exist so far.
+// The forms of contract section 7.
 const (
 	NotifyStandard NotifyFormat = "standard"
 	NotifyGet      NotifyFormat = "get"
+	NotifyWeChatV2 NotifyFormat = "wechat_v2"
+	NotifyWeChatV3 NotifyFormat = "wechat_v3"
 )
 
 // DeliveryStatus says how far the telling of an event has come.
@@ -52,6 +57,12 @@ type Delivery struct {
 	ClientID string
 	URL      string
 	Format   NotifyFormat
+
+	// Payload is what is told when Format does not tell the event's Body:
+	// with NotifyWeChatV2 the fields of WeChat's message as a JSON object of
+	// texts, with NotifyWeChatV3 the plaintext of the resource. Every attempt
+	// is made from the same bytes.
+	Payload []byte
 
 	Status DeliveryStatus
 

@@ -17,7 +17,9 @@ type (
 // PlayWeChat puts the test in WeChat's place.
 func (s *Service) PlayWeChat(w WeChat) {
 	for _, m := range s.merchants {
-		m.gateway, m.parser = w, w
+		for api := range m.connections {
+			m.connections[api] = connection{gateway: w, parser: w}
+		}
 	}
 	for name := range s.logins {
 		s.logins[name] = w

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,20 +21,17 @@ type gatewayV3 struct {
 	observe func(op, outcome string)
 }
 
-// connectV3 makes a merchant's connection to WeChat. It calls nobody.
-func connectV3(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*merchant, error) {
-	if m.APIv3 == nil {
-		return nil, errors.New("no api_v3 credentials")
-	}
+// connectV3 makes a merchant's APIv3 connection. It calls nobody.
+func connectV3(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (connection, error) {
 	g, err := newGatewayV3(m, p, rt, logger.With(slog.String("merchant", m.Name)))
 	if err != nil {
-		return nil, err
+		return connection{}, err
 	}
-	connected := &merchant{Merchant: m, gateway: g, parser: g}
+	c := connection{gateway: g, parser: g}
 	if m.APIv3.PlatformCertificates {
-		connected.maintain = func(ctx context.Context) { _ = g.client.MaintainCertificates(ctx) } // ends with ctx alone
+		c.maintain = func(ctx context.Context) { _ = g.client.MaintainCertificates(ctx) } // ends with ctx alone
 	}
-	return connected, nil
+	return c, nil
 }
 
 func newGatewayV3(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*gatewayV3, error) {
@@ -85,7 +81,7 @@ func hooksV3(logger *slog.Logger, observe func(op, outcome string)) payv3.Hooks 
 }
 
 // Prepay implements Gateway.
-func (g *gatewayV3) Prepay(ctx context.Context, p *Payment, profitSharing bool) (answer Prepaid, err error) {
+func (g *gatewayV3) Prepay(ctx context.Context, p *Payment) (answer Prepaid, err error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
 	req := &payv3.PrepayRequest{
@@ -98,7 +94,7 @@ func (g *gatewayV3) Prepay(ctx context.Context, p *Payment, profitSharing bool) 
 		NotifyURL:   p.NotifyURL,
 		Amount:      payv3.Amount{Total: p.AmountFen, Currency: Currency},
 	}
-	if profitSharing {
+	if p.ProfitSharing {
 		req.SettleInfo = &payv3.SettleInfo{ProfitSharing: true}
 	}
 	switch p.TradeType {
@@ -114,10 +110,10 @@ func (g *gatewayV3) Prepay(ctx context.Context, p *Payment, profitSharing bool) 
 }
 
 // Query implements Gateway.
-func (g *gatewayV3) Query(ctx context.Context, outTradeNo string) (Transaction, error) {
+func (g *gatewayV3) Query(ctx context.Context, p *Payment) (Transaction, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	t, raw, err := g.client.TransactionByOutTradeNo(ctx, outTradeNo)
+	t, raw, err := g.client.TransactionByOutTradeNo(ctx, p.OutTradeNo)
 	if err = g.told("query", err); err != nil {
 		return Transaction{}, err
 	}
@@ -125,16 +121,32 @@ func (g *gatewayV3) Query(ctx context.Context, outTradeNo string) (Transaction, 
 }
 
 // Close implements Gateway.
-func (g *gatewayV3) Close(ctx context.Context, outTradeNo string) error {
+func (g *gatewayV3) Close(ctx context.Context, p *Payment) error {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	return g.told("close", g.client.CloseTransaction(ctx, outTradeNo))
+	return g.told("close", g.client.CloseTransaction(ctx, p.OutTradeNo))
 }
 
 // InvokeJSAPI implements Gateway.
-func (g *gatewayV3) InvokeJSAPI(appID, prepayID string) (JSAPIInvocation, error) {
-	v, err := g.client.InvokeJSAPI(appID, prepayID)
+func (g *gatewayV3) InvokeJSAPI(p *Payment) (JSAPIInvocation, error) {
+	v, err := g.client.InvokeJSAPI(p.PayerAppID, p.PrepayID)
 	return JSAPIInvocation(v), err
+}
+
+// InvokeApp implements Gateway.
+func (g *gatewayV3) InvokeApp(p *Payment) (AppInvocation, error) {
+	v, err := g.client.InvokeAPP(p.PayerAppID, p.PrepayID)
+	return AppInvocation(v), err
+}
+
+// Refund implements Gateway.
+func (g *gatewayV3) Refund(context.Context, *Refund) (RefundStatement, error) {
+	return RefundStatement{}, refuse(KindParam, "", "refunds are not supported yet")
+}
+
+// QueryRefund implements Gateway.
+func (g *gatewayV3) QueryRefund(context.Context, *Refund) (RefundStatement, error) {
+	return RefundStatement{}, refuse(KindParam, "", "refunds are not supported yet")
 }
 
 // ParseNotification verifies, decrypts and decodes what was posted to the
@@ -144,7 +156,7 @@ func (g *gatewayV3) ParseNotification(ctx context.Context, raw RawNotification) 
 	if err != nil {
 		return Notification{}, verificationError(err)
 	}
-	out := Notification{ID: n.ID, EventType: n.EventType, Serial: n.Serial, Plaintext: n.Plaintext}
+	out := Notification{ID: n.ID, EventType: n.EventType, Serial: n.Serial, API: APIv3, Plaintext: n.Plaintext}
 	if n.EventType != payv3.EventTransactionSuccess {
 		return out, nil
 	}
@@ -181,7 +193,7 @@ func transactionV3(t *payv3.Transaction, raw []byte) (Transaction, error) {
 		TransactionID: t.TransactionID,
 		TradeType:     t.TradeType,
 		State:         TradeState(t.TradeState),
-		Raw:           json.RawMessage(raw),
+		Raw:           raw,
 	}
 	if t.Payer != nil {
 		out.OpenID = t.Payer.OpenID

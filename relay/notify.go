@@ -47,7 +47,7 @@ func (s *Service) notify(ctx context.Context, merchantName string, n RawNotifica
 	if m == nil {
 		return "unknown_merchant", s.refuseUnknownMerchant(ctx, n)
 	}
-	genuine, err := m.parser.ParseNotification(ctx, n)
+	genuine, err := m.parse(ctx, n)
 	if err != nil {
 		return refusalOf(err)
 	}
@@ -104,7 +104,7 @@ func refusalOf(err error) (string, error) {
 // answer nor its time tells which merchants exist (threats B18).
 func (s *Service) refuseUnknownMerchant(ctx context.Context, n RawNotification) error {
 	for _, m := range s.merchants {
-		_, err := m.parser.ParseNotification(ctx, n)
+		_, err := m.parse(ctx, n)
 		if err == nil {
 			err = &VerificationError{Reason: "unknown_merchant"}
 		}

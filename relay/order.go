@@ -74,8 +74,9 @@ type Order struct {
 	Metadata      json.RawMessage // compacted object, or nil
 
 	// MchID is the merchant number that collects the money, fixed at
-	// creation.
-	MchID string
+	// creation, and SubMchID the merchant for whom a service provider does.
+	MchID    string
+	SubMchID string
 
 	Status      OrderStatus
 	CloseReason string // with OrderClosed
@@ -99,4 +100,8 @@ type Order struct {
 
 	// CaseID names the newest anomaly of the order, if there is one.
 	CaseID string
+
+	// Refunds lists the out_refund_no of everything that goes or went back,
+	// oldest first, that of anomalies too.
+	Refunds []string
 }

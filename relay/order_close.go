@@ -37,9 +37,9 @@ func (s *Service) closeOrder(ctx context.Context, key OrderKey, reason string) e
 		if p.Status != PaymentCreated && p.Status != PaymentPending {
 			continue
 		}
-		m := s.byMchID[p.MchID]
-		if m == nil {
-			return refuse(KindUnavailable, "", "this order's merchant is not configured")
+		m, err := s.merchantFor(p.MchID, p.SubMchID)
+		if err != nil {
+			return err
 		}
 		if err := s.abandon(ctx, m, p); err != nil {
 			return err

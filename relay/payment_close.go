@@ -47,7 +47,7 @@ func upstream(err error) error {
 // ask queries WeChat about a payment and books what it says. It reports
 // whether the payment is paid.
 func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
-	t, err := m.gateway.Query(ctx, p.OutTradeNo)
+	t, err := m.gateway(p.API).Query(ctx, p)
 	var refused *GatewayError
 	if errors.As(err, &refused) && saysUnknown(refused) {
 		return false, nil
@@ -78,7 +78,7 @@ func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (pa
 	if err := s.forgetPrepaid(ctx, p); err != nil {
 		return false, err
 	}
-	err = m.gateway.Close(ctx, p.OutTradeNo)
+	err = m.gateway(p.API).Close(ctx, p)
 	var refused *GatewayError
 	switch {
 	case err == nil:
@@ -120,7 +120,7 @@ func (s *Service) refresh(ctx context.Context, key OrderKey) error {
 	}
 	for i := range payments {
 		p := &payments[i]
-		m := s.byMchID[p.MchID]
+		m := s.byNumber[merchantID{p.MchID, p.SubMchID}]
 		if m == nil || p.Status == PaymentPaid || p.Status == PaymentFailed {
 			continue
 		}

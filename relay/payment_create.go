@@ -123,9 +123,9 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 	if err != nil {
 		return p, false, err
 	}
-	m := s.byMchID[o.MchID]
-	if m == nil {
-		return p, false, refuse(KindUnavailable, "", "this order's merchant is not configured")
+	m, err := s.merchantFor(o.MchID, o.SubMchID)
+	if err != nil {
+		return p, false, err
 	}
 	if p, err = s.living(ctx, m, payments, &w); err != nil {
 		return p, false, err
@@ -134,14 +134,14 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 		return p, false, nil
 	}
 	if p.OutTradeNo != "" {
-		if gone, err := s.prepayAgain(ctx, m, &p, o.ProfitSharing); err != nil || !gone {
+		if gone, err := s.prepayAgain(ctx, m, &p); err != nil || !gone {
 			return p, false, err
 		}
 	}
 	if p, err = s.newPayment(ctx, &o, &w, m); err != nil {
 		return p, false, err
 	}
-	err = s.prepay(ctx, m, &p, o.ProfitSharing)
+	err = s.prepay(ctx, m, &p)
 	return p, true, err
 }
 
@@ -164,8 +164,8 @@ func (s *Service) living(ctx context.Context, m *merchant, payments []Payment, w
 
 // prepayAgain tells WeChat again of a payment. It reports that the payment is
 // gone when a close of ours took effect without our hearing of it.
-func (s *Service) prepayAgain(ctx context.Context, m *merchant, p *Payment, profitSharing bool) (gone bool, err error) {
-	err = s.prepay(ctx, m, p, profitSharing)
+func (s *Service) prepayAgain(ctx context.Context, m *merchant, p *Payment) (gone bool, err error) {
+	err = s.prepay(ctx, m, p)
 	var refused *GatewayError
 	if !errors.As(err, &refused) || !saysClosed(refused) {
 		return false, err
@@ -240,17 +240,21 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 		return Payment{}, err
 	}
 	p := Payment{
-		PaymentKey:  PaymentKey{MchID: o.MchID, OutTradeNo: number},
-		Order:       o.OrderKey,
-		TradeType:   w.trade,
-		AppID:       w.appID,
-		OpenID:      w.openID,
-		AmountFen:   o.AmountFen,
-		Description: sendable(o.Description),
-		NotifyURL:   s.PublicURL() + "/wechat/notify/" + m.Name,
-		Status:      PaymentCreated,
-		CreatedAt:   s.rt.now().Truncate(time.Second),
-		ExpiresAt:   o.ExpiresAt,
+		PaymentKey:    PaymentKey{MchID: o.MchID, OutTradeNo: number},
+		Order:         o.OrderKey,
+		API:           m.prefer,
+		TradeType:     w.trade,
+		AppID:         w.appID,
+		SubMchID:      o.SubMchID,
+		OpenID:        w.openID,
+		PayerAppID:    w.appID,
+		AmountFen:     o.AmountFen,
+		Description:   sendable(o.Description),
+		NotifyURL:     s.PublicURL() + "/wechat/notify/" + m.Name,
+		ProfitSharing: o.ProfitSharing,
+		Status:        PaymentCreated,
+		CreatedAt:     s.rt.now().Truncate(time.Second),
+		ExpiresAt:     o.ExpiresAt,
 	}
 	return p, s.rt.store.Update(ctx, func(tx Tx) error {
 		cur, err := tx.Order(o.OrderKey)
@@ -275,8 +279,8 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 
 // prepay tells WeChat of a stored payment, or tells it again: the same
 // number with the same content is harmless and refreshes what has run out.
-func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment, profitSharing bool) error {
-	answer, err := m.gateway.Prepay(ctx, p, profitSharing)
+func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
+	answer, err := m.gateway(p.API).Prepay(ctx, p)
 	var refused *GatewayError
 	switch {
 	case err == nil:
@@ -344,11 +348,11 @@ func (s *Service) changePayment(ctx context.Context, p *Payment, change func(*Pa
 
 // invokeJSAPI signs what the page in WeChat pays with.
 func (s *Service) invokeJSAPI(p *Payment) (*JSAPIInvocation, error) {
-	m := s.byMchID[p.MchID]
-	if m == nil {
-		return nil, refuse(KindUnavailable, "", "this order's merchant is not configured")
+	m, err := s.merchantFor(p.MchID, p.SubMchID)
+	if err != nil {
+		return nil, err
 	}
-	v, err := m.gateway.InvokeJSAPI(p.AppID, p.PrepayID)
+	v, err := m.gateway(p.API).InvokeJSAPI(p)
 	return &v, err
 }
 

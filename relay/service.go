@@ -20,22 +20,8 @@ type Service struct {
 	nobody    *Client // stands in for unknown clients
 	accounts  map[string]*Account
 	merchants map[string]*merchant // by name
-	byMchID   map[string]*merchant
+	byNumber  map[merchantID]*merchant
 	logins    map[string]loginClient // by account name
-}
-
-// merchant is a configured merchant number with its connection to WeChat.
-type merchant struct {
-	*Merchant
-	gateway  Gateway
-	parser   notificationParser
-	maintain func(context.Context) // runs while the configuration is current; nil when nothing needs it
-}
-
-// notificationParser verifies and decrypts what WeChat posts to the
-// merchant's address.
-type notificationParser interface {
-	ParseNotification(ctx context.Context, n RawNotification) (Notification, error)
 }
 
 // loginClient trades a browser's code for who the buyer is.
@@ -65,7 +51,7 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		clients:   make(map[string]*Client, len(cfg.Clients)),
 		accounts:  make(map[string]*Account, len(cfg.Accounts)),
 		merchants: make(map[string]*merchant, len(cfg.Merchants)),
-		byMchID:   make(map[string]*merchant, len(cfg.Merchants)),
+		byNumber:  make(map[merchantID]*merchant, len(cfg.Merchants)),
 		logins:    make(map[string]loginClient, len(cfg.Accounts)),
 	}
 	if err := s.standIn(); err != nil {
@@ -83,11 +69,11 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		s.logins[a.Name] = login
 	}
 	for _, m := range cfg.Merchants {
-		connected, err := connectV3(m, cfg.Platform, rt, logger)
+		connected, err := connect(m, cfg.Platform, rt, logger)
 		if err != nil {
 			return nil, fmt.Errorf("merchant %s: %w", m.Name, err)
 		}
-		s.merchants[m.Name], s.byMchID[m.MchID] = connected, connected
+		s.merchants[m.Name], s.byNumber[merchantID{m.MchID, m.SubMchID}] = connected, connected
 	}
 	return s, nil
 }

@@ -174,6 +174,7 @@ func (b *bench) notify(tr relay.Transaction) error {
 type fakeWeChat struct {
 	mu       sync.Mutex // guards all below
 	payments map[string]*relay.Transaction
+	refunds  map[string]*relay.RefundStatement
 	calls    []string
 	fail     map[string]error // by call
 	notice   *relay.Notification
@@ -189,7 +190,7 @@ func (f *fakeWeChat) called(name, no string) error {
 	return f.fail[name]
 }
 
-func (f *fakeWeChat) Prepay(_ context.Context, p *relay.Payment, _ bool) (relay.Prepaid, error) {
+func (f *fakeWeChat) Prepay(_ context.Context, p *relay.Payment) (relay.Prepaid, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.called("prepay", p.OutTradeNo); err != nil {
@@ -209,9 +210,10 @@ func (f *fakeWeChat) Prepay(_ context.Context, p *relay.Payment, _ bool) (relay.
 	return relay.Prepaid{CodeURL: "weixin://wxpay/bizpayurl?pr=" + p.OutTradeNo}, nil
 }
 
-func (f *fakeWeChat) Query(_ context.Context, no string) (relay.Transaction, error) {
+func (f *fakeWeChat) Query(_ context.Context, p *relay.Payment) (relay.Transaction, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	no := p.OutTradeNo
 	if err := f.called("query", no); err != nil {
 		return relay.Transaction{}, err
 	}
@@ -222,9 +224,10 @@ func (f *fakeWeChat) Query(_ context.Context, no string) (relay.Transaction, err
 	return *t, nil
 }
 
-func (f *fakeWeChat) Close(_ context.Context, no string) error {
+func (f *fakeWeChat) Close(_ context.Context, p *relay.Payment) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	no := p.OutTradeNo
 	if err := f.called("close", no); err != nil {
 		return err
 	}
@@ -240,8 +243,59 @@ func (f *fakeWeChat) Close(_ context.Context, no string) error {
 	return nil
 }
 
-func (f *fakeWeChat) InvokeJSAPI(appID, prepayID string) (relay.JSAPIInvocation, error) {
-	return relay.JSAPIInvocation{AppID: appID, Package: "prepay_id=" + prepayID}, nil
+func (f *fakeWeChat) InvokeJSAPI(p *relay.Payment) (relay.JSAPIInvocation, error) {
+	return relay.JSAPIInvocation{AppID: p.PayerAppID, Package: "prepay_id=" + p.PrepayID}, nil
+}
+
+func (f *fakeWeChat) InvokeApp(p *relay.Payment) (relay.AppInvocation, error) {
+	return relay.AppInvocation{AppID: p.PayerAppID, PrepayID: p.PrepayID}, nil
+}
+
+// Refund takes a refund and repeats what it said when it comes again. Its
+// money is on its way until refunded is called.
+func (f *fakeWeChat) Refund(_ context.Context, r *relay.Refund) (relay.RefundStatement, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.called("refund", r.OutRefundNo); err != nil {
+		return relay.RefundStatement{}, err
+	}
+	if known := f.refunds[r.OutRefundNo]; known != nil {
+		return *known, nil
+	}
+	if f.refunds == nil {
+		f.refunds = map[string]*relay.RefundStatement{}
+	}
+	f.refunds[r.OutRefundNo] = &relay.RefundStatement{
+		MchID: r.MchID, SubMchID: r.SubMchID, OutRefundNo: r.OutRefundNo, RefundID: "5000" + r.OutRefundNo,
+		OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, State: relay.RefundStateProcessing,
+		AmountFen: r.AmountFen, TotalFen: r.TotalFen,
+	}
+	return *f.refunds[r.OutRefundNo], nil
+}
+
+func (f *fakeWeChat) QueryRefund(_ context.Context, r *relay.Refund) (relay.RefundStatement, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.called("query_refund", r.OutRefundNo); err != nil {
+		return relay.RefundStatement{}, err
+	}
+	known := f.refunds[r.OutRefundNo]
+	if known == nil {
+		return relay.RefundStatement{}, &relay.GatewayError{Code: "RESOURCE_NOT_EXISTS"}
+	}
+	return *known, nil
+}
+
+// refunded ends a refund and returns WeChat's statement of it.
+func (f *fakeWeChat) refunded(outRefundNo string, state relay.RefundState, at time.Time) relay.RefundStatement {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.refunds[outRefundNo]
+	r.State = state
+	if state == relay.RefundStateSuccess {
+		r.SuccessTime = at
+	}
+	return *r
 }
 
 func (f *fakeWeChat) ParseNotification(context.Context, relay.RawNotification) (relay.Notification, error) {

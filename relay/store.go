@@ -37,6 +37,10 @@ type Reader interface {
 	EventReader
 	DeliveryReader
 	CaseReader
+	RefundReader
+	PayerReader
+	TallyReader
+	TaskReader
 }
 
 // Tx reads and writes records inside a transaction; reads see its writes.
@@ -47,6 +51,9 @@ type Tx interface {
 	EventWriter
 	DeliveryWriter
 	CaseWriter
+	RefundWriter
+	PayerWriter
+	TallyWriter
 	NonceWriter
 }
 
@@ -72,8 +79,9 @@ type PaymentReader interface {
 	Evidence(PaymentKey) ([]Evidence, error)
 }
 
-// PaymentWriter writes payments. PutEvidence ignores an id that the payment
-// already has.
+// PaymentWriter writes payments. A payment stands among the tasks of
+// TaskAskPayment under its AskAt, and not at all when that is zero.
+// PutEvidence ignores an id that the payment already has.
 type PaymentWriter interface {
 	PutPayment(*Payment) error
 	PutEvidence(*Evidence) error
@@ -126,6 +134,64 @@ type CaseReader interface {
 // CaseWriter writes anomalies.
 type CaseWriter interface {
 	PutCase(*Case) error
+}
+
+// RefundReader reads refunds.
+type RefundReader interface {
+	Refund(RefundKey) (Refund, error)
+	// RefundByNo finds a client's refund by the client's own number.
+	RefundByNo(clientID, refundNo string) (RefundKey, error)
+}
+
+// RefundWriter writes refunds and keeps their index by the client's number,
+// if they have one. A refund stands among the tasks of TaskFollowRefund under
+// its DueAt, and not at all when that is zero.
+type RefundWriter interface {
+	PutRefund(*Refund) error
+}
+
+// PayerReader knows whose openid one is.
+type PayerReader interface {
+	Payer(openID string) (Payer, error)
+}
+
+// PayerWriter keeps openids.
+type PayerWriter interface {
+	PutPayer(*Payer) error
+}
+
+// TallyReader reads sums; one that was never written is 0.
+type TallyReader interface {
+	Tally(TallyKey) (int64, error)
+}
+
+// TallyWriter writes sums, in fen, 0 or more.
+type TallyWriter interface {
+	PutTally(k TallyKey, fen int64) error
+}
+
+// TaskKind is a kind of work that becomes due.
+type TaskKind string
+
+// The kinds of tasks.
+const (
+	TaskAskPayment   TaskKind = "ask_payment"   // WeChat is asked whether a payment was made
+	TaskFollowRefund TaskKind = "follow_refund" // WeChat is told of a refund, or asked what became of it
+)
+
+// Task names a record that is due: a payment or a refund, by merchant number
+// and the relay's number at WeChat.
+type Task struct {
+	MchID  string
+	Number string
+	DueAt  time.Time
+}
+
+// TaskReader finds due work.
+type TaskReader interface {
+	// Tasks lists up to limit tasks of one kind that are due at or before
+	// until, earliest first; its cost depends on limit alone.
+	Tasks(kind TaskKind, until time.Time, limit int) ([]Task, error)
 }
 
 // NonceWriter remembers nonces of signed requests. ClaimNonce returns

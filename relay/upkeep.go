@@ -58,8 +58,10 @@ func (u *upkeep) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	u.cancel = cancel
 	for _, m := range u.current.merchants {
-		if m.maintain != nil {
-			u.running.Go(func() { m.maintain(ctx) })
+		for _, c := range m.connections {
+			if c.maintain != nil {
+				u.running.Go(func() { c.maintain(ctx) })
+			}
 		}
 	}
 }

@@ -16,11 +16,11 @@ func TestUpkeep(t *testing.T) {
 		service := func(runs *atomic.Int32) *Service {
 			return &Service{merchants: map[string]*merchant{
 				"quiet": {},
-				"busy": {maintain: func(ctx context.Context) {
+				"busy": {connections: map[API]connection{APIv2: {}, APIv3: {maintain: func(ctx context.Context) {
 					runs.Add(1)
 					<-ctx.Done()
 					runs.Add(-1)
-				}},
+				}}}},
 			}}
 		}
 		check := func(when string, old, current int32) {

@@ -22,6 +22,12 @@ func EncodeCase(dst []byte, c *relay.Case) ([]byte, error) {
 	e.time(13, c.PaidAt)
 	e.time(14, c.CreatedAt)
 	e.time(15, c.SeenAt)
+	e.text(16, string(c.Policy))
+	e.text(17, c.HeldBecause)
+	e.text(18, c.OutRefundNo)
+	e.time(19, c.ResolvedAt)
+	e.text(20, c.ResolvedBy)
+	e.text(21, c.Reason)
 	return finish(&e, len(dst), KindCase)
 }
 
@@ -65,6 +71,18 @@ func DecodeCase(row []byte) (relay.Case, error) {
 			c.CreatedAt = d.time()
 		case 15:
 			c.SeenAt = d.time()
+		case 16:
+			c.Policy = relay.CasePolicy(d.text())
+		case 17:
+			c.HeldBecause = d.text()
+		case 18:
+			c.OutRefundNo = d.text()
+		case 19:
+			c.ResolvedAt = d.time()
+		case 20:
+			c.ResolvedBy = d.text()
+		case 21:
+			c.Reason = d.text()
 		}
 	}
 	if err := d.result(KindCase); err != nil {

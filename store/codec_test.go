@@ -45,6 +45,8 @@ var records = []record{
 	kindOf(store.KindDelivery, store.EncodeDelivery, store.DecodeDelivery),
 	kindOf(store.KindAttempt, store.EncodeAttempt, store.DecodeAttempt),
 	kindOf(store.KindCase, store.EncodeCase, store.DecodeCase),
+	kindOf(store.KindRefund, store.EncodeRefund, store.DecodeRefund),
+	kindOf(store.KindPayer, store.EncodePayer, store.DecodePayer),
 }
 
 func roundTrip(t *testing.T, r record, p any) []byte {

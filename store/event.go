@@ -70,6 +70,7 @@ func EncodeDelivery(dst []byte, v *relay.Delivery) ([]byte, error) {
 	e.time(10, v.LastEndedAt)
 	e.time(11, v.ManualDueAt)
 	e.int(12, int64(v.Tries))
+	e.bytes(13, v.Payload)
 	return finish(&e, len(dst), KindDelivery)
 }
 
@@ -107,6 +108,8 @@ func DecodeDelivery(row []byte) (relay.Delivery, error) {
 			v.ManualDueAt = d.time()
 		case 12:
 			v.Tries = d.int()
+		case 13:
+			v.Payload = d.bytes()
 		}
 	}
 	if err := d.result(KindDelivery); err != nil {

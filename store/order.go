@@ -42,6 +42,10 @@ func EncodeOrder(dst []byte, o *relay.Order) ([]byte, error) {
 	e.text(27, o.PayerOpenID)
 	e.text(28, o.PaidAppID)
 	e.text(29, o.CaseID)
+	e.text(30, o.SubMchID)
+	for _, s := range o.Refunds {
+		e.element(31, s)
+	}
 	return finish(&e, len(dst), KindOrder)
 }
 
@@ -113,6 +117,10 @@ func DecodeOrder(row []byte) (relay.Order, error) {
 			o.PaidAppID = d.text()
 		case 29:
 			o.CaseID = d.text()
+		case 30:
+			o.SubMchID = d.text()
+		case 31:
+			o.Refunds = append(o.Refunds, d.text())
 		}
 	}
 	if err := d.result(KindOrder); err != nil {

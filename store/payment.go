@@ -28,6 +28,19 @@ func EncodePayment(dst []byte, p *relay.Payment) ([]byte, error) {
 	e.int(19, p.PaidFen)
 	e.time(20, p.PaidAt)
 	e.text(21, p.PayerOpenID)
+	e.text(22, string(p.API))
+	e.text(23, p.SubMchID)
+	e.text(24, p.SubAppID)
+	e.text(25, p.PayerAppID)
+	e.bool(26, p.ProfitSharing)
+	e.text(27, p.PayerIP)
+	e.text(28, p.H5URL)
+	e.time(29, p.AskAt)
+	e.int(30, int64(p.Asks))
+	e.int(31, p.PayerFen)
+	e.text(32, p.BankType)
+	e.int(33, p.RefundedFen)
+	e.int(34, p.ReservedFen)
 	return finish(&e, len(dst), KindPayment)
 }
 
@@ -83,6 +96,32 @@ func DecodePayment(row []byte) (relay.Payment, error) {
 			p.PaidAt = d.time()
 		case 21:
 			p.PayerOpenID = d.text()
+		case 22:
+			p.API = relay.API(d.text())
+		case 23:
+			p.SubMchID = d.text()
+		case 24:
+			p.SubAppID = d.text()
+		case 25:
+			p.PayerAppID = d.text()
+		case 26:
+			p.ProfitSharing = d.bool()
+		case 27:
+			p.PayerIP = d.text()
+		case 28:
+			p.H5URL = d.text()
+		case 29:
+			p.AskAt = d.time()
+		case 30:
+			p.Asks = d.int()
+		case 31:
+			p.PayerFen = d.int64()
+		case 32:
+			p.BankType = d.text()
+		case 33:
+			p.RefundedFen = d.int64()
+		case 34:
+			p.ReservedFen = d.int64()
 		}
 	}
 	if err := d.result(KindPayment); err != nil {

@@ -46,12 +46,15 @@ const (
 	KindIndex // a key that leads to another row
 	KindNonce
 	KindMeta
+	KindRefund
+	KindPayer
+	KindTally
 )
 
 var kindNames = [...]string{
 	KindOrder: "order", KindPayment: "payment", KindEvidence: "evidence", KindEvent: "event",
 	KindDelivery: "delivery", KindAttempt: "attempt", KindCase: "case", KindIndex: "index",
-	KindNonce: "nonce", KindMeta: "meta",
+	KindNonce: "nonce", KindMeta: "meta", KindRefund: "refund", KindPayer: "payer", KindTally: "tally",
 }
 
 // String names the kind, for error texts.

@@ -22,6 +22,11 @@ const (
 	prefixMeta      = 'm' // bookkeeping
 	prefixNonce     = 'n' // bucket, client, nonce -> time
 	prefixOrder     = 'o' // client, number -> order
+	prefixTask      = 'g' // kind, due, merchant, number -> nothing
+	prefixRefundNo  = 'q' // client, number -> key of the refund
+	prefixRefund    = 'r' // merchant, number -> refund
+	prefixTally     = 's' // name, day -> sum
+	prefixPayer     = 'y' // openid -> payer
 	prefixPayment   = 'p' // merchant, number -> payment
 	prefixToken     = 't' // token -> key of the order
 	prefixEvidence  = 'v' // merchant, number, id -> evidence
@@ -125,6 +130,36 @@ func parseDestination(prefix []byte) relay.Destination {
 // parseDue reads what follows the destination in a due key.
 func parseDue(rest []byte) relay.DueItem {
 	return relay.DueItem{EventID: string(rest[8:]), DueAt: nanoTime(fromOrdered(rest))}
+}
+
+func appendRefundKey(k []byte, r relay.RefundKey) []byte {
+	return append(part(append(k, prefixRefund), r.MchID), r.OutRefundNo...)
+}
+
+func parseRefundKey(k []byte) (relay.RefundKey, bool) {
+	mch, no, ok := bytes.Cut(k, []byte{0})
+	return relay.RefundKey{MchID: string(mch), OutRefundNo: string(no)}, ok
+}
+
+func appendRefundNoKey(k []byte, clientID, refundNo string) []byte {
+	return append(part(append(k, prefixRefundNo), clientID), refundNo...)
+}
+
+func appendPayerKey(k []byte, openID string) []byte {
+	return append(append(k, prefixPayer), openID...)
+}
+
+func appendTallyKey(k []byte, t relay.TallyKey) []byte {
+	return append(part(append(k, prefixTally), t.Name), t.Day...)
+}
+
+func appendTaskPrefix(k []byte, kind relay.TaskKind) []byte {
+	return part(append(k, prefixTask), string(kind))
+}
+
+func appendTaskKey(k []byte, kind relay.TaskKind, t relay.Task) []byte {
+	k = ordered(appendTaskPrefix(k, kind), t.DueAt.UnixNano())
+	return append(part(k, t.MchID), t.Number...)
 }
 
 func appendCaseKey(k []byte, id string) []byte {

@@ -2,6 +2,7 @@ package badgerstore
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 	"time"
 
@@ -194,6 +195,89 @@ func (r *reader) Cases(after string, limit int) ([]relay.Case, error) {
 		start = append(appendCaseKey(nil, after), 0)
 	}
 	return list(r.src, []byte{prefixCase}, start, limit, store.DecodeCase)
+}
+
+// Refund reads a refund.
+func (r *reader) Refund(k relay.RefundKey) (relay.Refund, error) {
+	var buf [keyRoom]byte
+	row, err := r.src.get(store.KindRefund, appendRefundKey(buf[:0], k))
+	if err != nil {
+		return relay.Refund{}, err
+	}
+	return store.DecodeRefund(row)
+}
+
+// RefundByNo finds a client's refund by the client's own number.
+func (r *reader) RefundByNo(clientID, refundNo string) (relay.RefundKey, error) {
+	if hasZero(clientID) {
+		return relay.RefundKey{}, relay.ErrNotFound
+	}
+	var buf [keyRoom]byte
+	row, err := r.src.get(store.KindIndex, appendRefundNoKey(buf[:0], clientID, refundNo))
+	if err != nil {
+		return relay.RefundKey{}, err
+	}
+	p, err := store.Open(store.KindIndex, row)
+	if err != nil {
+		return relay.RefundKey{}, err
+	}
+	k, ok := parseRefundKey(p)
+	if !ok {
+		return relay.RefundKey{}, errIndexRow
+	}
+	return k, nil
+}
+
+// Payer reads whose openid one is.
+func (r *reader) Payer(openID string) (relay.Payer, error) {
+	var buf [keyRoom]byte
+	row, err := r.src.get(store.KindPayer, appendPayerKey(buf[:0], openID))
+	if err != nil {
+		return relay.Payer{}, err
+	}
+	return store.DecodePayer(row)
+}
+
+// Tally reads a sum.
+func (r *reader) Tally(k relay.TallyKey) (int64, error) {
+	if hasZero(k.Name) {
+		return 0, nil
+	}
+	var buf [keyRoom]byte
+	row, err := r.src.get(store.KindTally, appendTallyKey(buf[:0], k))
+	if errors.Is(err, relay.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return store.DecodeTally(row)
+}
+
+// Tasks lists due work, earliest first.
+func (r *reader) Tasks(kind relay.TaskKind, until time.Time, limit int) ([]relay.Task, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var tasks []relay.Task
+	prefix := appendTaskPrefix(nil, kind)
+	err := r.src.scan(prefix, nil, nil, func(key, _ []byte) (bool, error) {
+		rest := key[len(prefix):]
+		if len(rest) < 8 {
+			return false, errIndexRow
+		}
+		due := fromOrdered(rest)
+		mch, number, ok := strings.Cut(string(rest[8:]), "\x00")
+		if !ok {
+			return false, errIndexRow
+		}
+		if due > until.UnixNano() {
+			return false, nil
+		}
+		tasks = append(tasks, relay.Task{MchID: mch, Number: number, DueAt: nanoTime(due)})
+		return len(tasks) < limit, nil
+	})
+	return tasks, err
 }
 
 const noLimit = 1 << 30

@@ -138,8 +138,83 @@ func (t *tx) PutPayment(p *relay.Payment) error {
 	if err := t.check(store.KindPayment, p.MchID, p.OutTradeNo); err != nil {
 		return err
 	}
+	old, err := t.Payment(p.PaymentKey)
+	if err != nil && !errors.Is(err, relay.ErrNotFound) {
+		return err
+	}
+	t.moveTask(relay.TaskAskPayment, relay.Task{MchID: p.MchID, Number: p.OutTradeNo}, old.AskAt, p.AskAt)
 	var buf [keyRoom]byte
 	return putRecord(t, appendPaymentKey(buf[:0], p.PaymentKey), p, store.EncodePayment)
+}
+
+// moveTask takes a record's task from one due time to another; zero is none.
+func (t *tx) moveTask(kind relay.TaskKind, task relay.Task, was, is time.Time) {
+	if was.Equal(is) {
+		return
+	}
+	var buf [keyRoom]byte
+	if task.DueAt = was; !was.IsZero() {
+		t.over.put(appendTaskKey(buf[:0], kind, task), nil)
+	}
+	if task.DueAt = is; !is.IsZero() {
+		t.over.put(appendTaskKey(buf[:0], kind, task), noRow)
+	}
+}
+
+// PutRefund keeps the refund and its indexes.
+func (t *tx) PutRefund(r *relay.Refund) error {
+	if err := t.check(store.KindRefund, r.MchID, r.OutRefundNo); err != nil {
+		return err
+	}
+	old, err := t.Refund(r.RefundKey)
+	if err != nil && !errors.Is(err, relay.ErrNotFound) {
+		return err
+	}
+	if err := t.claimRefundNo(r); err != nil {
+		return err
+	}
+	t.moveTask(relay.TaskFollowRefund, relay.Task{MchID: r.MchID, Number: r.OutRefundNo}, old.DueAt, r.DueAt)
+	var buf [keyRoom]byte
+	return putRecord(t, appendRefundKey(buf[:0], r.RefundKey), r, store.EncodeRefund)
+}
+
+// claimRefundNo keeps the index by the client's own number.
+func (t *tx) claimRefundNo(r *relay.Refund) error {
+	if r.RefundNo == "" {
+		return nil
+	}
+	if err := t.check(store.KindRefund, r.ClientID, r.RefundNo); err != nil {
+		return err
+	}
+	switch known, err := t.RefundByNo(r.ClientID, r.RefundNo); {
+	case errors.Is(err, relay.ErrNotFound):
+	case err != nil:
+		return err
+	case known != r.RefundKey:
+		return fmt.Errorf("refund number: %w", store.ErrExists)
+	default:
+		return nil
+	}
+	var buf [keyRoom]byte
+	return t.putIndex(store.KindIndex, appendRefundNoKey(buf[:0], r.ClientID, r.RefundNo), appendRefundKey(nil, r.RefundKey)[1:])
+}
+
+// PutPayer keeps the openid.
+func (t *tx) PutPayer(p *relay.Payer) error {
+	if err := t.check(store.KindPayer, p.OpenID); err != nil {
+		return err
+	}
+	var buf [keyRoom]byte
+	return putRecord(t, appendPayerKey(buf[:0], p.OpenID), p, store.EncodePayer)
+}
+
+// PutTally keeps the sum.
+func (t *tx) PutTally(k relay.TallyKey, fen int64) error {
+	if err := t.check(store.KindTally, k.Name, k.Day); err != nil {
+		return err
+	}
+	var buf [keyRoom]byte
+	return putRecord(t, appendTallyKey(buf[:0], k), &fen, func(dst []byte, fen *int64) ([]byte, error) { return store.EncodeTally(dst, *fen) })
 }
 
 // PutEvidence keeps the evidence unless its id is there.

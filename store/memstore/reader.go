@@ -26,6 +26,11 @@ type data struct {
 	cases      map[string]relay.Case
 	caseIDs    []string // sorted
 	caseOf     map[caseKey]string
+	refunds    map[relay.RefundKey]relay.Refund
+	refundNos  map[refundNo]relay.RefundKey
+	payers     map[string]relay.Payer
+	tallies    map[relay.TallyKey]int64
+	tasks      map[relay.TaskKind][]task // sorted
 	nonces     map[nonceKey]time.Time
 	nonceSweep int64 // bucket up to which nonces were forgotten
 	seq        uint64
@@ -42,6 +47,13 @@ type (
 	}
 	nonceKey struct {
 		client, nonce string
+	}
+	refundNo struct {
+		client, no string
+	}
+	task struct {
+		due           int64
+		mchID, number string
 	}
 	openOrder struct {
 		expires int64
@@ -66,6 +78,11 @@ func newData() data {
 		waiting:    map[relay.Destination][]waiting{},
 		cases:      map[string]relay.Case{},
 		caseOf:     map[caseKey]string{},
+		refunds:    map[relay.RefundKey]relay.Refund{},
+		refundNos:  map[refundNo]relay.RefundKey{},
+		payers:     map[string]relay.Payer{},
+		tallies:    map[relay.TallyKey]int64{},
+		tasks:      map[relay.TaskKind][]task{},
 		nonces:     map[nonceKey]time.Time{},
 	}
 }
@@ -77,6 +94,10 @@ func compareOpen(a, b openOrder) int {
 
 func compareWaiting(a, b waiting) int {
 	return cmp.Or(cmp.Compare(a.due, b.due), strings.Compare(a.id, b.id))
+}
+
+func compareTask(a, b task) int {
+	return cmp.Or(cmp.Compare(a.due, b.due), strings.Compare(a.mchID, b.mchID), strings.Compare(a.number, b.number))
 }
 
 // reader implements relay.Reader. Slices are copied on the way out, so that a
@@ -93,7 +114,7 @@ func found[K comparable, V any](m map[K]V, k K) (V, error) {
 
 func (r reader) Order(k relay.OrderKey) (relay.Order, error) {
 	o, err := found(r.orders, k)
-	o.Metadata, o.Payments = bytes.Clone(o.Metadata), slices.Clone(o.Payments)
+	o.Metadata, o.Payments, o.Refunds = bytes.Clone(o.Metadata), slices.Clone(o.Payments), slices.Clone(o.Refunds)
 	return o, err
 }
 
@@ -156,7 +177,7 @@ func (r reader) eventsAfter(clientID string, after uint64, limit int) []relay.Ev
 
 func (r reader) Delivery(eventID string) (relay.Delivery, error) {
 	d, err := found(r.deliveries, eventID)
-	d.Schedule = slices.Clone(d.Schedule)
+	d.Schedule, d.Payload = slices.Clone(d.Schedule), bytes.Clone(d.Payload)
 	return d, err
 }
 
@@ -220,6 +241,33 @@ func (r reader) Cases(after string, limit int) ([]relay.Case, error) {
 		list = append(list, r.cases[id])
 	}
 	return list, nil
+}
+
+func (r reader) Refund(k relay.RefundKey) (relay.Refund, error) {
+	return found(r.refunds, k)
+}
+
+func (r reader) RefundByNo(clientID, no string) (relay.RefundKey, error) {
+	return found(r.refundNos, refundNo{clientID, no})
+}
+
+func (r reader) Payer(openID string) (relay.Payer, error) {
+	return found(r.payers, openID)
+}
+
+func (r reader) Tally(k relay.TallyKey) (int64, error) {
+	return r.tallies[k], nil
+}
+
+func (r reader) Tasks(kind relay.TaskKind, until time.Time, limit int) ([]relay.Task, error) {
+	var tasks []relay.Task
+	for _, t := range r.tasks[kind] {
+		if len(tasks) >= limit || t.due > until.UnixNano() {
+			break
+		}
+		tasks = append(tasks, relay.Task{MchID: t.mchID, Number: t.number, DueAt: nanoTime(t.due)})
+	}
+	return tasks, nil
 }
 
 // NonceUsed reports whether ClaimNonce would refuse.

@@ -120,7 +120,79 @@ func (t *tx) PutPayment(p *relay.Payment) error {
 	if err != nil {
 		return err
 	}
+	old := t.payments[c.PaymentKey]
+	t.moveTask(relay.TaskAskPayment, taskAt(old.AskAt, c.MchID, c.OutTradeNo), taskAt(c.AskAt, c.MchID, c.OutTradeNo))
 	set(t, t.payments, c.PaymentKey, c)
+	return nil
+}
+
+// taskAt is the entry of a record that is due at a time; nil for none.
+func taskAt(due time.Time, mchID, number string) *task {
+	if due.IsZero() {
+		return nil
+	}
+	return &task{due.UnixNano(), mchID, number}
+}
+
+// moveTask replaces one entry of a task list by another.
+func (t *tx) moveTask(kind relay.TaskKind, was, is *task) {
+	if was != nil {
+		t.undo = append(t.undo, func() { t.tasks[kind] = insert(t.tasks[kind], *was, compareTask) })
+		t.tasks[kind] = remove(t.tasks[kind], *was, compareTask)
+	}
+	if is != nil {
+		t.undo = append(t.undo, func() { t.tasks[kind] = remove(t.tasks[kind], *is, compareTask) })
+		t.tasks[kind] = insert(t.tasks[kind], *is, compareTask)
+	}
+}
+
+// PutRefund keeps the refund and its indexes.
+func (t *tx) PutRefund(r *relay.Refund) error {
+	if err := store.CheckKey(store.KindRefund, r.MchID, r.OutRefundNo); err != nil {
+		return err
+	}
+	c, err := canonical(r, store.EncodeRefund, store.DecodeRefund)
+	if err != nil {
+		return err
+	}
+	if c.RefundNo != "" {
+		if err := store.CheckKey(store.KindRefund, c.ClientID, c.RefundNo); err != nil {
+			return err
+		}
+		no := refundNo{c.ClientID, c.RefundNo}
+		if k, ok := t.refundNos[no]; ok && k != c.RefundKey {
+			return fmt.Errorf("refund number: %w", store.ErrExists)
+		}
+		set(t, t.refundNos, no, c.RefundKey)
+	}
+	old := t.refunds[c.RefundKey]
+	t.moveTask(relay.TaskFollowRefund, taskAt(old.DueAt, c.MchID, c.OutRefundNo), taskAt(c.DueAt, c.MchID, c.OutRefundNo))
+	set(t, t.refunds, c.RefundKey, c)
+	return nil
+}
+
+// PutPayer keeps the openid.
+func (t *tx) PutPayer(p *relay.Payer) error {
+	if err := store.CheckKey(store.KindPayer, p.OpenID); err != nil {
+		return err
+	}
+	c, err := canonical(p, store.EncodePayer, store.DecodePayer)
+	if err != nil {
+		return err
+	}
+	set(t, t.payers, c.OpenID, c)
+	return nil
+}
+
+// PutTally keeps the sum.
+func (t *tx) PutTally(k relay.TallyKey, fen int64) error {
+	if err := store.CheckKey(store.KindTally, k.Name, k.Day); err != nil {
+		return err
+	}
+	if _, err := store.EncodeTally(nil, fen); err != nil {
+		return err
+	}
+	set(t, t.tallies, k, fen)
 	return nil
 }
 
