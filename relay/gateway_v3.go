@@ -113,7 +113,7 @@ func (g *gatewayV3) Prepay(ctx context.Context, p *Payment) (answer Prepaid, err
 func (g *gatewayV3) Query(ctx context.Context, p *Payment) (Transaction, error) {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	t, raw, err := g.client.TransactionByOutTradeNo(ctx, p.OutTradeNo)
+	t, raw, err := g.client.TransactionByOutTradeNo(ctx, p.OutTradeNo, "")
 	if err = g.told("query", err); err != nil {
 		return Transaction{}, err
 	}
@@ -124,7 +124,7 @@ func (g *gatewayV3) Query(ctx context.Context, p *Payment) (Transaction, error) 
 func (g *gatewayV3) Close(ctx context.Context, p *Payment) error {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
-	return g.told("close", g.client.CloseTransaction(ctx, p.OutTradeNo))
+	return g.told("close", g.client.CloseTransaction(ctx, p.OutTradeNo, ""))
 }
 
 // InvokeJSAPI implements Gateway.
@@ -186,6 +186,9 @@ func verificationError(err error) error {
 // transactionV3 reads WeChat's statement. A statement of success must name
 // amount, number and time.
 func transactionV3(t *payv3.Transaction, raw []byte) (Transaction, error) {
+	if t.SubMchID != "" {
+		return Transaction{}, errors.New("statement is about a service provider's sub merchant")
+	}
 	out := Transaction{
 		MchID:         t.MchID,
 		AppID:         t.AppID,

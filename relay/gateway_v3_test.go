@@ -67,6 +67,7 @@ func TestTransactionV3(t *testing.T) {
 		{"paid without time", func(p *payv3.Transaction) { p.SuccessTime = "" }, nil},
 		{"paid without amount", func(p *payv3.Transaction) { p.Amount = nil }, nil},
 		{"paid without number", func(p *payv3.Transaction) { p.TransactionID = "" }, nil},
+		{"sub merchant's", func(p *payv3.Transaction) { p.SubMchID = "1900000209" }, nil},
 		{"paid without our number", func(p *payv3.Transaction) { p.OutTradeNo = "" }, nil},
 	}
 	for _, tt := range tests {

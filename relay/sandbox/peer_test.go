@@ -87,11 +87,11 @@ func TestWholePaymentOverTheWire(t *testing.T) {
 			}
 			mustStatus(t, post(t, s, "/sandbox/pay", `{"code_url":"`+code+`"}`), http.StatusOK)
 			notified := <-told
-			asked, _, err := client.TransactionByOutTradeNo(t.Context(), "T00001")
+			asked, _, err := client.TransactionByOutTradeNo(t.Context(), "T00001", "")
 			if err != nil || asked.TransactionID != notified.TransactionID || asked.Amount.Total != 1990 || asked.TradeState != "SUCCESS" {
 				t.Errorf("query = %+v, %v; notified %+v", asked, err, notified)
 			}
-			if err := client.CloseTransaction(t.Context(), "T00001"); err == nil {
+			if err := client.CloseTransaction(t.Context(), "T00001", ""); err == nil {
 				t.Error("a paid order was closed")
 			}
 		})

@@ -1,16 +1,13 @@
 package payv3
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -163,121 +160,6 @@ func (o *ClientOptions) problems() (problems []error) {
 		problems = append(problems, errors.New("attempt timeout is negative"))
 	}
 	return problems
-}
-
-// PrepayJSAPI creates a payment for a page or mini-program inside WeChat and
-// returns its prepay id, which lives for two hours.
-func (c *Client) PrepayJSAPI(ctx context.Context, r *PrepayRequest) (prepayID string, err error) {
-	reply, err := c.prepay(ctx, "jsapi", r)
-	if err != nil {
-		return "", err
-	}
-	if reply.PrepayID == "" {
-		return "", errors.New("prepay jsapi: answer has no prepay_id")
-	}
-	return reply.PrepayID, nil
-}
-
-// PrepayNative creates a payment that is begun by scanning a code and returns
-// the code's content, which lives for two hours.
-func (c *Client) PrepayNative(ctx context.Context, r *PrepayRequest) (codeURL string, err error) {
-	reply, err := c.prepay(ctx, "native", r)
-	if err != nil {
-		return "", err
-	}
-	if reply.CodeURL == "" {
-		return "", errors.New("prepay native: answer has no code_url")
-	}
-	return reply.CodeURL, nil
-}
-
-func (c *Client) prepay(ctx context.Context, kind string, r *PrepayRequest) (prepayReply, error) {
-	op := "prepay " + kind
-	if r.MchID != c.mchID {
-		return prepayReply{}, fmt.Errorf("%s: request is for another merchant", op)
-	}
-	body, err := json.Marshal(r)
-	if err != nil {
-		return prepayReply{}, fmt.Errorf("%s: encoding request: %w", op, err)
-	}
-	answer, err := c.do(ctx, call{op: op, method: http.MethodPost, target: "/v3/pay/transactions/" + kind, body: body})
-	if err != nil {
-		return prepayReply{}, err
-	}
-	var reply prepayReply
-	if err := decodePeer(answer, &reply); err != nil {
-		return prepayReply{}, fmt.Errorf("%s: %w", op, err)
-	}
-	return reply, nil
-}
-
-// TransactionByOutTradeNo asks for the payment with a merchant's number and
-// returns it with the answer as WeChat sent it.
-func (c *Client) TransactionByOutTradeNo(ctx context.Context, outTradeNo string) (*Transaction, []byte, error) {
-	const op = "query by out_trade_no"
-	if !isOutTradeNo(outTradeNo) {
-		return nil, nil, fmt.Errorf("%s: %w", op, errOutTradeNo)
-	}
-	t, raw, err := c.query(ctx, op, "/v3/pay/transactions/out-trade-no/"+url.PathEscape(outTradeNo))
-	if err == nil && t.OutTradeNo != outTradeNo {
-		return nil, nil, fmt.Errorf("%s: answer is about another payment", op)
-	}
-	return t, raw, err
-}
-
-// TransactionByID asks for the payment with WeChat's number, which only paid
-// ones have.
-func (c *Client) TransactionByID(ctx context.Context, id string) (*Transaction, []byte, error) {
-	const op = "query by transaction_id"
-	if !consistsOf(id, 32, isAlphanumeric) {
-		return nil, nil, fmt.Errorf("%s: number is not 1 to 32 letters and digits", op)
-	}
-	t, raw, err := c.query(ctx, op, "/v3/pay/transactions/id/"+id)
-	if err == nil && t.TransactionID != id {
-		return nil, nil, fmt.Errorf("%s: answer is about another payment", op)
-	}
-	return t, raw, err
-}
-
-func (c *Client) query(ctx context.Context, op, path string) (*Transaction, []byte, error) {
-	answer, err := c.do(ctx, call{op: op, method: http.MethodGet, target: path + "?mchid=" + c.mchID})
-	if err != nil {
-		return nil, nil, err
-	}
-	t, err := decodeTransaction(answer)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", op, err)
-	}
-	if t.MchID != c.mchID {
-		return nil, nil, fmt.Errorf("%s: answer is about another merchant", op)
-	}
-	return t, answer, nil
-}
-
-// CloseTransaction closes an unpaid payment; closing twice is harmless. A
-// payment under way may still win, so query afterwards.
-func (c *Client) CloseTransaction(ctx context.Context, outTradeNo string) error {
-	const op = "close"
-	if !isOutTradeNo(outTradeNo) {
-		return fmt.Errorf("%s: %w", op, errOutTradeNo)
-	}
-	body, err := json.Marshal(closeRequest{MchID: c.mchID})
-	if err != nil {
-		return fmt.Errorf("%s: encoding request: %w", op, err)
-	}
-	target := "/v3/pay/transactions/out-trade-no/" + url.PathEscape(outTradeNo) + "/close"
-	_, err = c.do(ctx, call{op: op, method: http.MethodPost, target: target, body: body})
-	return err
-}
-
-var errOutTradeNo = errors.New("number is not 6 to 32 of [0-9A-Za-z_|*-]")
-
-// isOutTradeNo keeps what is no number out of an address, where "." or ".."
-// would name another resource.
-func isOutTradeNo(s string) bool {
-	return len(s) >= 6 && consistsOf(s, 32, func(c byte) bool {
-		return isAlphanumeric(c) || c == '_' || c == '-' || c == '|' || c == '*'
-	})
 }
 
 // decodePeer decodes what WeChat signed: strictly, but for new members.

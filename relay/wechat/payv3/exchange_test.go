@@ -343,7 +343,7 @@ func TestClientErrors_H03(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				c, _ := scripted(t, first, refuse, refuse, refuse)
-				_, _, err := c.TransactionByOutTradeNo(t.Context(), "A000000001")
+				_, _, err := c.TransactionByOutTradeNo(t.Context(), "A000000001", "")
 				if err == nil {
 					t.Fatal("succeeds")
 				}

@@ -35,6 +35,9 @@ func (c *Client) InvokeJSAPI(appID, prepayID string) (JSAPIInvocation, error) {
 	return v, nil
 }
 
+// appPackage is the one value of package; neither signed nor different ever.
+const appPackage = "Sign=WXPay"
+
 // APPInvocation holds the values with which a native app opens the payment
 // (doc 4012365340). The names are WeChat's.
 type APPInvocation struct {
@@ -47,14 +50,14 @@ type APPInvocation struct {
 	Sign      string `json:"sign"`
 }
 
-// InvokeAPP signs the values for a prepay id of the APP trade type, which this
-// package does not order yet.
+// InvokeAPP signs the values for a prepay id of PrepayApp. A service provider is
+// the partner itself: partnerid is its number, not the sub merchant's.
 func (c *Client) InvokeAPP(appID, prepayID string) (APPInvocation, error) {
 	v := APPInvocation{
 		AppID:     appID,
 		PartnerID: c.mchID,
 		PrepayID:  prepayID,
-		Package:   "Sign=WXPay",
+		Package:   appPackage,
 		TimeStamp: strconv.FormatInt(c.now().Unix(), 10),
 	}
 	var err error

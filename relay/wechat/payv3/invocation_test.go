@@ -86,6 +86,23 @@ func TestInvokeAPP(t *testing.T) {
 	if err := verifySignature(&testKeys().merchant.PublicKey, appMessage(v.AppID, v.TimeStamp, v.NonceStr, v.PrepayID), v.Sign); err != nil {
 		t.Error(err)
 	}
+	for name, change := range map[string]func(*APPInvocation){
+		"":          func(*APPInvocation) {},
+		"app":       func(v *APPInvocation) { v.AppID = "wx2" },
+		"partner":   func(v *APPInvocation) { v.PartnerID = "1" },
+		"prepay id": func(v *APPInvocation) { v.PrepayID = "wx1" },
+		"package":   func(v *APPInvocation) { v.Package = "Sign=x" },
+		"nonce":     func(v *APPInvocation) { v.NonceStr = "x" },
+		"time":      func(v *APPInvocation) { v.TimeStamp = "1795324801" },
+		"no time":   func(v *APPInvocation) { v.TimeStamp = "" },
+		"signature": func(v *APPInvocation) { v.Sign = "x" },
+	} {
+		changed := v
+		change(&changed)
+		if err := VerifyAPP(changed, testMchID, &testKeys().merchant.PublicKey); (err == nil) != (name == "") {
+			t.Errorf("VerifyAPP with other %q: %v", name, err)
+		}
+	}
 	wantMembers(t, v, "appid", "partnerid", "prepayid", "package", "noncestr", "timestamp", "sign")
 }
 

@@ -15,7 +15,7 @@ const MaxNotification = 64 << 10
 // (doc 4012791865).
 const (
 	EventTransactionSuccess = "TRANSACTION.SUCCESS"
-	originalTypeTransaction = "transaction"
+	OriginalTypeTransaction = "transaction"
 )
 
 // Notification is what WeChat posted, verified and decrypted.
@@ -80,7 +80,7 @@ func openNotification(c *Cipher, body []byte) (*Notification, error) {
 }
 
 // ErrNotTransaction says that a notification is about something else than a
-// payment of a direct merchant.
+// payment.
 var ErrNotTransaction = errors.New("notification is not about a payment")
 
 // Transaction decodes the content of a TRANSACTION.SUCCESS notification. What
@@ -88,7 +88,7 @@ var ErrNotTransaction = errors.New("notification is not about a payment")
 // a transfer never passes for a payment (threat B13). Whether it settles an
 // order is for the caller to compare.
 func (n *Notification) Transaction() (*Transaction, error) {
-	if n.EventType != EventTransactionSuccess || n.OriginalType != originalTypeTransaction {
+	if n.EventType != EventTransactionSuccess || n.OriginalType != OriginalTypeTransaction {
 		return nil, ErrNotTransaction
 	}
 	t, err := decodeTransaction(n.Plaintext)
@@ -96,30 +96,4 @@ func (n *Notification) Transaction() (*Transaction, error) {
 		return nil, fmt.Errorf("notification content: %w", err)
 	}
 	return t, nil
-}
-
-// decodeTransaction reads the object that queries and notifications share and
-// makes sure that it has what makes it one. The forms of service providers
-// and combined orders lack mchid or amount.
-func decodeTransaction(data []byte) (*Transaction, error) {
-	var t Transaction
-	if err := decodePeer(data, &t); err != nil {
-		return nil, err
-	}
-	if t.AppID == "" || t.MchID == "" || t.OutTradeNo == "" || t.TradeState == "" {
-		return nil, errors.New("appid, mchid, out_trade_no or trade_state is missing")
-	}
-	if t.Amount != nil && (t.Amount.Total < 0 || t.Amount.PayerTotal < 0) {
-		return nil, errors.New("amount is negative")
-	}
-	if t.TradeState != "SUCCESS" {
-		return &t, nil
-	}
-	if t.TransactionID == "" || t.Amount == nil || t.Amount.Total == 0 {
-		return nil, errors.New("transaction_id or amount of a paid transaction is missing")
-	}
-	if _, err := t.SucceededAt(); err != nil {
-		return nil, err
-	}
-	return &t, nil
 }

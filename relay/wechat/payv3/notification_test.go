@@ -152,8 +152,7 @@ func TestNotificationProbe_B07(t *testing.T) {
 	}
 }
 
-// TestNotificationTransactionType_B13: nothing but a payment of a direct
-// merchant passes for one.
+// TestNotificationTransactionType_B13: nothing but a payment passes for one.
 func TestNotificationTransactionType_B13(t *testing.T) {
 	t.Parallel()
 	const (
@@ -176,7 +175,9 @@ func TestNotificationTransactionType_B13(t *testing.T) {
 		{"payment without original type", EventTransactionSuccess, "", goodTransaction, true},
 		{"payment back", "TRANSACTION.PAY_BACK", "transaction", goodTransaction, true},
 		{"lower case", "transaction.success", "transaction", goodTransaction, true},
-		{"partner form", EventTransactionSuccess, "transaction", partner, false},
+		{"both forms", EventTransactionSuccess, "transaction", strings.Replace(partner, "{", `{"appid":"wx1","mchid":"1900000001",`, 1), false},
+		{"partner form without sub merchant", EventTransactionSuccess, "transaction", strings.Replace(partner, `"sub_mchid":"1900000002",`, "", 1), false},
+		{"partner form without provider", EventTransactionSuccess, "transaction", strings.Replace(partner, `"sp_mchid":"1900000001",`, "", 1), false},
 		{"combined form", EventTransactionSuccess, "transaction", combined, false},
 		{"transfer", "MCHTRANSFER.BILL.FINISHED", "mch_payment", transfer, true},
 		{"transfer inside a payment", EventTransactionSuccess, "transaction", transfer, false},

@@ -16,3 +16,18 @@ func VerifyJSAPI(v JSAPIInvocation, key *rsa.PublicKey) error {
 	}
 	return nil
 }
+
+// VerifyAPP checks the signature of an app's invocation. mchID is the number
+// that ordered the payment. Errors are *RequestError.
+func VerifyAPP(v APPInvocation, mchID string, key *rsa.PublicKey) error {
+	if v.PartnerID != mchID || v.Package != appPackage {
+		return &RequestError{Fault: FaultFormat}
+	}
+	if _, ok := parseTimestamp(v.TimeStamp); !ok {
+		return &RequestError{Fault: FaultFormat}
+	}
+	if verifySignature(key, appMessage(v.AppID, v.TimeStamp, v.NonceStr, v.PrepayID), v.Sign) != nil {
+		return &RequestError{Fault: FaultSignature}
+	}
+	return nil
+}
