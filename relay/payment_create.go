@@ -256,6 +256,7 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 		CreatedAt:     s.rt.now().Truncate(time.Second),
 		ExpiresAt:     o.ExpiresAt,
 	}
+	p.AskAt = s.nextAsk(&p, p.CreatedAt)
 	return p, s.rt.store.Update(ctx, func(tx Tx) error {
 		cur, err := tx.Order(o.OrderKey)
 		if err != nil {
@@ -333,6 +334,9 @@ func (s *Service) changePayment(ctx context.Context, p *Payment, change func(*Pa
 			return err
 		}
 		if change(&cur) {
+			if !cur.Live() {
+				cur.AskAt = time.Time{} // nothing is left to ask WeChat about
+			}
 			if err := tx.PutPayment(&cur); err != nil {
 				return err
 			}

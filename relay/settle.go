@@ -197,10 +197,13 @@ func (st *settlement) keepUnknown(tx Tx) error {
 
 func (st *settlement) notePayment(p *Payment) {
 	p.Status = PaymentPaid
+	p.AskAt = time.Time{}
 	p.TransactionID = st.t.TransactionID
 	p.PaidFen = st.t.TotalFen
+	p.PayerFen = st.t.PayerFen
 	p.PaidAt = st.t.SuccessTime
 	p.PayerOpenID = st.t.OpenID
+	p.BankType = st.t.BankType
 }
 
 func (st *settlement) newCase(kind CaseKind) *Case {
