@@ -67,7 +67,11 @@ func TestTransactionV3(t *testing.T) {
 		{"paid without time", func(p *payv3.Transaction) { p.SuccessTime = "" }, nil},
 		{"paid without amount", func(p *payv3.Transaction) { p.Amount = nil }, nil},
 		{"paid without number", func(p *payv3.Transaction) { p.TransactionID = "" }, nil},
-		{"sub merchant's", func(p *payv3.Transaction) { p.SubMchID = "1900000209" }, nil},
+		{"bank and attach", func(p *payv3.Transaction) { p.BankType, p.Attach, p.Amount.PayerTotal = "CMC", "x", 90 }, func(w *Transaction) { w.BankType, w.Attach, w.PayerFen = "CMC", "x", 90 }},
+		{"provider's", func(p *payv3.Transaction) { p.SubMchID, p.Payer = "1900000209", &payv3.Payer{SPOpenID: "o2"} }, func(w *Transaction) { w.SubMchID, w.OpenID = "1900000209", "o2" }},
+		{"provider's, in the merchant's app", func(p *payv3.Transaction) {
+			p.SubMchID, p.SubAppID, p.Payer = "1900000209", "wx2", &payv3.Payer{SPOpenID: "o2", SubOpenID: "o3"}
+		}, func(w *Transaction) { w.SubMchID, w.SubAppID, w.OpenID = "1900000209", "wx2", "o3" }},
 		{"paid without our number", func(p *payv3.Transaction) { p.OutTradeNo = "" }, nil},
 	}
 	for _, tt := range tests {

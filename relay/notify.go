@@ -63,7 +63,7 @@ func (s *Service) notify(ctx context.Context, merchantName string, n RawNotifica
 	if genuine.Transaction == nil {
 		return s.keepForLater(ctx, evidence)
 	}
-	if genuine.Transaction.MchID != m.MchID {
+	if genuine.Transaction.MchID != m.MchID || genuine.Transaction.SubMchID != m.SubMchID {
 		return "foreign", errForeign
 	}
 	if genuine.Transaction.State != TradeSuccess {
