@@ -20,6 +20,8 @@ const (
 	logReentry       = 268498688
 	logAppIDNotBound = 268445527
 	logNoMerchant    = 268443715
+	logNoRelation    = 268443701
+	logOtherSub      = 268447845
 	logSignature     = 268443699
 )
 

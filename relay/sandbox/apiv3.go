@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/rsa"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,9 @@ type apiCall struct {
 	merchant    *merchant
 	target      string // path and query as sent
 	body        []byte
-	replySerial string // key that signs the answer
+	replySerial string          // key that signs the answer
+	sealed      *rsa.PrivateKey // opens encrypted members; nil when no key was named
+	origin      string          // of the sandbox, as the caller sees it
 }
 
 // apiReply is an answer before it is signed and sent.
@@ -39,12 +42,6 @@ func jsonReply(v any) (apiReply, error) {
 	return apiReply{status: http.StatusOK, body: body, contentType: "application/json; charset=utf-8"}, nil
 }
 
-// apiOperation plays one call, whose variable part of the path it knows.
-type apiOperation struct {
-	name string // as fault filters spell it
-	play func(c *apiCall) (apiReply, error)
-}
-
 // serveV3 answers everything below /v3/.
 func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -52,7 +49,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		s.sendRefusal(w, readRefusal(err))
 		return
 	}
-	operation, err := s.routeV3(r)
+	operation, variable, err := routeV3(r)
 	if err != nil {
 		s.sendRefusal(w, asAPIError(err))
 		return
@@ -66,7 +63,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 	if f != nil && s.faultBefore(w, r, f) {
 		return
 	}
-	reply, err := operation.play(call)
+	reply, err := operation.play(s, call, variable)
 	if err != nil {
 		refusal := asAPIError(err)
 		if refusal.code == "SYSTEM_ERROR" {
@@ -83,43 +80,6 @@ func readRefusal(err error) *apiError {
 		return refuse(http.StatusRequestEntityTooLarge, "PARAM_ERROR", "请求体过大", logBadParameter)
 	}
 	return refuse(http.StatusBadRequest, "PARAM_ERROR", "请求体不完整", logBadParameter)
-}
-
-// routeV3 finds the operation of a path.
-func (s *Sandbox) routeV3(r *http.Request) (*apiOperation, error) {
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v3/"), "/")
-	operation, method := s.operationOf(parts)
-	switch {
-	case operation == nil:
-		return nil, refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", "the sandbox does not play this address", logNoError)
-	case r.Method != method:
-		return nil, refuse(http.StatusMethodNotAllowed, "PARAM_ERROR", "HTTP方法不正确", logBadParameter)
-	}
-	return operation, nil
-}
-
-// operationOf maps the parts of a path behind /v3/ to an operation and its
-// method.
-func (s *Sandbox) operationOf(parts []string) (*apiOperation, string) {
-	if len(parts) == 1 && parts[0] == "certificates" {
-		return &apiOperation{"certificates", s.certificates}, http.MethodGet
-	}
-	if len(parts) < 3 || parts[0] != "pay" || parts[1] != "transactions" {
-		return nil, ""
-	}
-	switch rest := parts[2:]; {
-	case len(rest) == 1 && rest[0] == "jsapi":
-		return &apiOperation{"prepay", func(c *apiCall) (apiReply, error) { return s.prepay(c, tradeJSAPI) }}, http.MethodPost
-	case len(rest) == 1 && rest[0] == "native":
-		return &apiOperation{"prepay", func(c *apiCall) (apiReply, error) { return s.prepay(c, tradeNative) }}, http.MethodPost
-	case len(rest) == 2 && rest[0] == "id":
-		return &apiOperation{"query", func(c *apiCall) (apiReply, error) { return s.queryByID(c, rest[1]) }}, http.MethodGet
-	case len(rest) == 2 && rest[0] == "out-trade-no":
-		return &apiOperation{"query", func(c *apiCall) (apiReply, error) { return s.queryByNumber(c, rest[1]) }}, http.MethodGet
-	case len(rest) == 3 && rest[0] == "out-trade-no" && rest[2] == "close":
-		return &apiOperation{"close", func(c *apiCall) (apiReply, error) { return s.closeOrder(c, rest[1]) }}, http.MethodPost
-	}
-	return nil, ""
 }
 
 // admit checks headers and signature of a call (v3.md 2 and 3).
@@ -139,7 +99,19 @@ func (s *Sandbox) admit(r *http.Request, body []byte) (*apiCall, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &apiCall{merchant: m, target: target, body: body, replySerial: serial}, nil
+	call := &apiCall{merchant: m, target: target, body: body, replySerial: serial, origin: originOf(r)}
+	if r.Header.Get("Wechatpay-Serial") != "" {
+		call.sealed = platformPrivate(serial)
+	}
+	return call, nil
+}
+
+// originOf is the sandbox's own origin, as the peer of a request sees it.
+func originOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + safeHost(r.Host)
+	}
+	return "http://" + safeHost(r.Host)
 }
 
 // checkHeaders checks the headers that every call needs (v3.md 2).

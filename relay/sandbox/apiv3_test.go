@@ -67,13 +67,15 @@ func TestRoutes(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		"unknown":           {http.MethodGet, "/v3/pay/transactions/h5", 404},
+		"unknown":           {http.MethodGet, "/v3/pay/transactions/facepay", 404},
 		"id in other case":  {http.MethodGet, "/v3/Pay/transactions/id/1", 404},
 		"slash at the end":  {http.MethodPost, "/v3/pay/transactions/native/", 404},
 		"prepay by GET":     {http.MethodGet, "/v3/pay/transactions/native", 405},
 		"query by POST":     {http.MethodPost, "/v3/pay/transactions/id/1", 405},
 		"close by GET":      {http.MethodGet, "/v3/pay/transactions/out-trade-no/T00001/close", 405},
 		"certificates, PUT": {http.MethodPut, "/v3/certificates", 405},
+		"two variables":     {http.MethodGet, "/v3/refund/domestic/refunds/a/b", 404},
+		"no variable":       {http.MethodGet, "/v3/pay/transactions/id/", 404},
 		"needs a signature": {http.MethodGet, "/v3/certificates", 401},
 	}
 	for name, test := range tests {

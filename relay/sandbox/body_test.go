@@ -57,7 +57,7 @@ func FuzzParseStrict(f *testing.F) {
 			}
 			return
 		}
-		if jsapiRules.validate(value, "") != nil {
+		if prepayRules(tradeJSAPI, direct).validate(value, "") != nil {
 			return
 		}
 		var request payv3.PrepayRequest

@@ -20,6 +20,25 @@ const (
 	DefaultAppSecret = "SANDBOXappsecretSANDBOXappsecret"
 	// DefaultAPIv3Key is the APIv3 key of the default merchant, 32 bytes.
 	DefaultAPIv3Key = "SANDBOX-not-a-secret-APIv3-key-0"
+	// DefaultAPIv2Key is the APIv2 key of the default merchant, 32 letters and
+	// digits.
+	DefaultAPIv2Key = "SANDBOXnotASecretAPIv2key0000000"
+	// DefaultMiniProgramAppID, DefaultMobileAppID and DefaultWebsiteAppID are
+	// bound to the default merchant beside DefaultAppID, which is an official
+	// account.
+	DefaultMiniProgramAppID = "wx5a4d42000000000a"
+	DefaultMobileAppID      = "wx5a4d42000000000b"
+	DefaultWebsiteAppID     = "wx5a4d42000000000c"
+	// DefaultMiniProgramSecret, DefaultMobileSecret and DefaultWebsiteSecret
+	// are the secrets of these accounts.
+	DefaultMiniProgramSecret = "SANDBOXminiprogramsecretSANDBOX0" //nolint:gosec // public, and worth nothing
+	DefaultMobileSecret      = "SANDBOXmobileappsecretSANDBOX000"
+	DefaultWebsiteSecret     = "SANDBOXwebsitesecretSANDBOX00000"
+	// DefaultSubMchID is a merchant for which the default merchant receives
+	// money as a service provider, and DefaultSubAppID its official account.
+	DefaultSubMchID  = "1900000209"
+	DefaultSubAppID  = "wx5a4d42000000000d"
+	DefaultSubSecret = "SANDBOXsubmerchantsecretSANDBOX0"
 	// DefaultCertificateSerial is the serial of the default merchant's
 	// certificate: "SANDBOX MERCHANT 001" in hex.
 	DefaultCertificateSerial = "53414E44424F58204D45524348414E5420303031"
@@ -31,12 +50,24 @@ const (
 	rotatedPlatformSerial = "53414E44424F5820504C4154464F524D20303032"
 )
 
+// defaultAccounts are known without any configuration.
+func defaultAccounts() []Account {
+	return []Account{
+		{AppID: DefaultAppID, Secret: DefaultAppSecret, Kind: OfficialAccount},
+		{AppID: DefaultMiniProgramAppID, Secret: DefaultMiniProgramSecret, Kind: MiniProgram},
+		{AppID: DefaultMobileAppID, Secret: DefaultMobileSecret, Kind: MobileApp},
+		{AppID: DefaultWebsiteAppID, Secret: DefaultWebsiteSecret, Kind: WebsiteApp},
+		{AppID: DefaultSubAppID, Secret: DefaultSubSecret, Kind: OfficialAccount},
+	}
+}
+
 // Credentials are what a merchant and an account need to speak to the
 // sandbox. They are derived from a public constant and are the same in every
 // process; nothing in them is secret.
 type Credentials struct {
 	MchID               string
 	APIv3Key            []byte
+	APIv2Key            []byte
 	CertificateSerial   string
 	Certificate         *x509.Certificate
 	PrivateKey          *rsa.PrivateKey
@@ -54,6 +85,7 @@ func DefaultCredentials() Credentials {
 	return Credentials{
 		MchID:               DefaultMchID,
 		APIv3Key:            []byte(DefaultAPIv3Key),
+		APIv2Key:            []byte(DefaultAPIv2Key),
 		CertificateSerial:   DefaultCertificateSerial,
 		Certificate:         merchantCertificate(),
 		PrivateKey:          merchantKey(),
@@ -70,6 +102,7 @@ type credentialsReply struct {
 	Notice              string          `json:"notice"`
 	MchID               string          `json:"mch_id"`
 	APIv3Key            string          `json:"api_v3_key"`
+	APIv2Key            string          `json:"api_v2_key"`
 	CertificateSerial   string          `json:"certificate_serial"`
 	Certificate         string          `json:"certificate"`
 	PrivateKey          string          `json:"private_key"`
@@ -79,7 +112,17 @@ type credentialsReply struct {
 	PlatformCertificate string          `json:"platform_certificate"`
 	AppID               string          `json:"app_id"`
 	AppSecret           string          `json:"app_secret"`
+	Accounts            []accountOf     `json:"accounts"`
+	SubMchID            string          `json:"sub_mch_id"`
+	SubAppID            string          `json:"sub_app_id"`
 	Users               []credentialsOf `json:"users"`
+}
+
+// accountOf is a default account as GET /sandbox/credentials shows it.
+type accountOf struct {
+	Kind      AccountKind `json:"kind"`
+	AppID     string      `json:"app_id"`
+	AppSecret string      `json:"app_secret"`
 }
 
 // credentialsOf is a test user as GET /sandbox/credentials shows it.
@@ -105,6 +148,7 @@ func (s *Sandbox) serveCredentials(w http.ResponseWriter, _ *http.Request) {
 		Notice:              "SANDBOX - not WeChat, no real money; everything here is public",
 		MchID:               c.MchID,
 		APIv3Key:            string(c.APIv3Key),
+		APIv2Key:            string(c.APIv2Key),
 		CertificateSerial:   c.CertificateSerial,
 		Certificate:         pemText("CERTIFICATE", c.Certificate.Raw),
 		PrivateKey:          pemText("PRIVATE KEY", private),
@@ -114,6 +158,13 @@ func (s *Sandbox) serveCredentials(w http.ResponseWriter, _ *http.Request) {
 		PlatformCertificate: pemText("CERTIFICATE", c.PlatformCertificate.Raw),
 		AppID:               c.AppID,
 		AppSecret:           c.AppSecret,
+		SubMchID:            DefaultSubMchID,
+		SubAppID:            DefaultSubAppID,
+	}
+	for _, a := range defaultAccounts() {
+		if a.AppID != DefaultSubAppID {
+			reply.Accounts = append(reply.Accounts, accountOf{Kind: a.Kind, AppID: a.AppID, AppSecret: a.Secret})
+		}
 	}
 	for _, u := range testUsers {
 		reply.Users = append(reply.Users, credentialsOf{User: u.ID, OpenID: OpenID(c.AppID, u.ID)})

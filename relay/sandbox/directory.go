@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 
@@ -38,8 +39,12 @@ type Merchant struct {
 	MchID string // up to 32 digits
 
 	// APIv3Key has 32 bytes. Empty means that the merchant never set one:
-	// every call is refused and no notification is sent.
+	// every v3 call is refused and no v3 notification is sent.
 	APIv3Key []byte
+
+	// APIv2Key has 32 letters and digits. Empty means that the merchant never
+	// set one: every v2 call is refused and no v2 notification is sent.
+	APIv2Key []byte
 
 	// Certificates are those of the merchant. None means that the merchant
 	// never applied for one.
@@ -48,15 +53,44 @@ type Merchant struct {
 	// AppIDs are bound to the merchant number.
 	AppIDs []string
 
+	// SubMerchants are those for which the merchant, then a service provider,
+	// may ask for payments.
+	SubMerchants []SubMerchant
+
+	// RefundNotifyURL is where the merchant's console says that refunds are
+	// told which name no address themselves. Empty means the address of the
+	// order.
+	RefundNotifyURL string
+
 	// PublicKeyOnly plays a merchant of the newer kind, who has no platform
 	// certificates: GET /v3/certificates fails (v3.md 5).
 	PublicKeyOnly bool
 }
 
+// SubMerchant is a merchant that a service provider receives money for.
+type SubMerchant struct {
+	MchID  string   // up to 32 digits
+	AppIDs []string // bound to it
+}
+
+// AccountKind is the kind of a WeChat account.
+type AccountKind string
+
+// The kinds of accounts. An account of no kind is taken for all of them.
+const (
+	OfficialAccount AccountKind = "official_account"
+	MiniProgram     AccountKind = "mini_program"
+	MobileApp       AccountKind = "mobile_app"
+	WebsiteApp      AccountKind = "website_app"
+)
+
 // Account is a WeChat account that the sandbox knows beside the default one.
 type Account struct {
 	AppID  string
 	Secret string
+
+	// Kind decides in which trade types users of the account can pay.
+	Kind AccountKind
 
 	// RedirectHosts are the registered web authorisation domains. Empty
 	// allows every host.
@@ -123,6 +157,8 @@ var (
 	mchIDForm  = regexp.MustCompile(`^[0-9]{1,32}$`)
 	appIDForm  = regexp.MustCompile(`^wx[0-9A-Za-z]{1,30}$`)
 	serialForm = regexp.MustCompile(`^[0-9A-F]{1,40}$`)
+
+	apiV2KeyForm = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
 )
 
 // newDirectory checks the lists and adds the default merchant and account.
@@ -130,16 +166,21 @@ var (
 func newDirectory(merchants []Merchant, accounts []Account) (*directory, error) {
 	d := &directory{merchants: map[string]*merchant{}, accounts: map[string]*Account{}}
 	var faults []error
-	for _, a := range append([]Account{{AppID: DefaultAppID, Secret: DefaultAppSecret}}, accounts...) {
-		faults = append(faults, d.addAccount(a))
+	for _, a := range defaultAccounts() {
+		d.accounts[a.AppID] = &a
+	}
+	for _, a := range accounts {
+		faults = append(faults, d.addAccount(a, accounts))
 	}
 	defaultMerchant := Merchant{
 		MchID:    DefaultMchID,
 		APIv3Key: []byte(DefaultAPIv3Key),
+		APIv2Key: []byte(DefaultAPIv2Key),
 		Certificates: []MerchantCertificate{
 			{Serial: DefaultCertificateSerial, PublicKey: &merchantKey().PublicKey},
 		},
-		AppIDs: unclaimed(d.accounts, merchants),
+		AppIDs:       unclaimed(d.accounts, merchants),
+		SubMerchants: []SubMerchant{{MchID: DefaultSubMchID, AppIDs: []string{DefaultSubAppID}}},
 	}
 	for _, m := range append([]Merchant{defaultMerchant}, merchants...) {
 		faults = append(faults, d.addMerchant(m))
@@ -148,29 +189,35 @@ func newDirectory(merchants []Merchant, accounts []Account) (*directory, error) 
 }
 
 // unclaimed lists the app ids that no configured merchant names; they belong
-// to the default merchant.
+// to the default merchant. That of its sub merchant does not.
 func unclaimed(accounts map[string]*Account, merchants []Merchant) []string {
 	ids := []string{DefaultAppID}
-	for id := range accounts {
+	for _, id := range slices.Sorted(maps.Keys(accounts)) {
 		claimed := slices.ContainsFunc(merchants, func(m Merchant) bool { return slices.Contains(m.AppIDs, id) })
-		if !claimed && id != DefaultAppID {
+		if !claimed && id != DefaultAppID && id != DefaultSubAppID {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// addAccount checks and adds one account. An account with the default app id
-// replaces the default one.
-func (d *directory) addAccount(a Account) error {
+// addAccount checks and adds one account of a list. An account with a default
+// app id replaces the default one.
+func (d *directory) addAccount(a Account, list []Account) error {
 	if !appIDForm.MatchString(a.AppID) {
 		return fmt.Errorf("sandbox account %q: the app id must be wx and up to 30 letters and digits", a.AppID)
 	}
-	if _, twice := d.accounts[a.AppID]; twice && a.AppID != DefaultAppID {
+	same := func(other Account) bool { return other.AppID == a.AppID }
+	if first := slices.IndexFunc(list, same); slices.ContainsFunc(list[first+1:], same) {
 		return fmt.Errorf("sandbox account %q: listed twice", a.AppID)
 	}
 	if a.Secret == "" {
 		return fmt.Errorf("sandbox account %q: the secret is empty", a.AppID)
+	}
+	switch a.Kind {
+	case "", OfficialAccount, MiniProgram, MobileApp, WebsiteApp:
+	default:
+		return fmt.Errorf("sandbox account %q: there is no kind %q", a.AppID, a.Kind)
 	}
 	d.accounts[a.AppID] = &a
 	return nil
@@ -193,12 +240,22 @@ func (d *directory) addMerchant(m Merchant) error {
 		}
 		added.cipher = cipher
 	}
+	if len(m.APIv2Key) > 0 && !apiV2KeyForm.Match(m.APIv2Key) {
+		return fmt.Errorf("sandbox merchant %q: APIv2 key: must be 32 letters and digits", m.MchID)
+	}
 	for _, c := range m.Certificates {
 		if !serialForm.MatchString(c.Serial) || c.PublicKey == nil {
 			return fmt.Errorf("sandbox merchant %q: certificate %q: needs a serial of 1 to 40 upper hex digits and a public key", m.MchID, c.Serial)
 		}
 	}
-	for _, appID := range m.AppIDs {
+	bound := slices.Clone(m.AppIDs)
+	for _, sub := range m.SubMerchants {
+		if !mchIDForm.MatchString(sub.MchID) {
+			return fmt.Errorf("sandbox merchant %q: sub merchant %q: the number must be 1 to 32 digits", m.MchID, sub.MchID)
+		}
+		bound = append(bound, sub.AppIDs...)
+	}
+	for _, appID := range bound {
 		if d.accounts[appID] == nil {
 			return fmt.Errorf("sandbox merchant %q: bound to app id %q, which is no account here", m.MchID, appID)
 		}
@@ -214,6 +271,33 @@ func (m *merchant) certificate(serial string) (MerchantCertificate, bool) {
 		return MerchantCertificate{}, false
 	}
 	return m.Certificates[i], true
+}
+
+// subMerchant finds a sub merchant of a service provider.
+func (m *merchant) subMerchant(mchID string) (SubMerchant, bool) {
+	i := slices.IndexFunc(m.SubMerchants, func(sub SubMerchant) bool { return sub.MchID == mchID })
+	if i < 0 {
+		return SubMerchant{}, false
+	}
+	return m.SubMerchants[i], true
+}
+
+// bound reports whether the app id is bound to the merchant.
+func (m *merchant) bound(appID string) bool { return slices.Contains(m.AppIDs, appID) }
+
+// takes reports whether a user can pay in an account of this kind by the
+// trade type: JSAPI inside WeChat, APP in an app, the others anywhere.
+func (k AccountKind) takes(tradeType string) bool {
+	switch {
+	case k == "":
+		return true
+	case tradeType == tradeJSAPI:
+		return k == OfficialAccount || k == MiniProgram
+	case tradeType == tradeApp:
+		return k == MobileApp
+	default:
+		return true
+	}
 }
 
 // payerStatus says what an openid is to an app id.

@@ -78,6 +78,23 @@ const (
 	faultAPIProbe = "api_probe"
 )
 
+// The faults of refunds. They are used up when a refund is asked for.
+const (
+	// faultRefundNotEnough refuses a refund: the merchant's balance is not
+	// enough. Nothing is booked.
+	faultRefundNotEnough = "refund_not_enough"
+	// faultRefundTooSoon refuses a refund that comes less than a minute after
+	// another one of the same order. WeChat always does; demos would wait.
+	faultRefundTooSoon = "refund_too_soon"
+	// faultRefundAbnormal ends a refund as ABNORMAL: the buyer's card is gone.
+	faultRefundAbnormal = "refund_abnormal"
+	// faultRefundClosed ends a refund as CLOSED: nothing was paid back.
+	faultRefundClosed = "refund_closed"
+	// faultRefundStuck leaves a refund in process until it was asked for
+	// "asks" times (default 3).
+	faultRefundStuck = "refund_stuck"
+)
+
 // The faults of the OAuth pages and calls.
 const (
 	// faultOAuthBusy answers errcode -1.
@@ -134,6 +151,14 @@ var apiFaults = faultGroup{
 	{faultAPIProbe, "应答为签名探测", "2xx with a signature probe"},
 }
 
+var refundFaults = faultGroup{
+	{faultRefundNotEnough, "退款时商户余额不足", "refused: balance not enough"},
+	{faultRefundTooSoon, "一分钟内再次退款被拒", "refused: less than a minute after the last one"},
+	{faultRefundAbnormal, "退款异常（退到银行卡失败）", "ends ABNORMAL: the buyer's card is gone"},
+	{faultRefundClosed, "退款关闭", "ends CLOSED: nothing was paid back"},
+	{faultRefundStuck, "退款一直处理中（查询几次后才结束）", "stays in process until it was asked for"},
+}
+
 var oauthFaults = faultGroup{
 	{faultOAuthBusy, "登录接口繁忙 -1", "errcode -1"},
 	{faultOAuthQuota, "登录接口超每日限额 45009", "errcode 45009"},
@@ -148,8 +173,14 @@ var loginFaults = faultGroup{
 	{faultOAuthOutside, "不在微信内打开", "opened outside WeChat"},
 }
 
-// faultOperations are what an API fault can be limited to.
-var faultOperations = []string{"prepay", "query", "close", "certificates"}
+// allFaults lists every group.
+func allFaults() []faultGroup {
+	return []faultGroup{notifyFaults, apiFaults, refundFaults, loginFaults, oauthFaults}
+}
+
+// faultOperations are what an API fault can be limited to. Calls of both
+// generations that do the same have the same name.
+var faultOperations = []string{"prepay", "query", "close", "certificates", "refund", "refund_query", "profit_sharing", "bill"}
 
 // has reports whether the group has a fault of this name.
 func (g faultGroup) has(name string) bool {
@@ -162,7 +193,8 @@ type fault struct {
 	Times     int     `json:"times"`
 	Seconds   float64 `json:"seconds,omitempty"`
 	AmountFen int64   `json:"amount,omitempty"`
-	Operation string  `json:"operation,omitempty"` // of API faults: prepay, query, close, certificates
+	Asks      int     `json:"asks,omitempty"`      // of refund_stuck: how many queries
+	Operation string  `json:"operation,omitempty"` // of API faults: one of faultOperations
 }
 
 // Bounds of what a fault may ask for.
@@ -170,6 +202,7 @@ const (
 	maxFaultTimes   = 1000
 	maxFaultSeconds = 24 * 60 * 60
 	maxFaults       = 100
+	standardAsks    = 3
 )
 
 // check fills defaults and says what is wrong with a fault.
@@ -179,9 +212,11 @@ func (f *fault) check() error {
 	if f.Times == 0 {
 		f.Times = 1
 	}
-	known := notifyFaults.has(f.Name) || apiFaults.has(f.Name) || oauthFaults.has(f.Name) || loginFaults.has(f.Name)
+	if f.Name == faultRefundStuck && f.Asks == 0 {
+		f.Asks = standardAsks
+	}
 	switch {
-	case !known:
+	case !slices.ContainsFunc(allFaults(), func(g faultGroup) bool { return g.has(f.Name) }):
 		return fmt.Errorf("there is no fault %q; GET /sandbox lists them", f.Name)
 	case f.Times < 1 || f.Times > maxFaultTimes:
 		return fmt.Errorf("times must be 1 to %d", maxFaultTimes)
@@ -189,6 +224,8 @@ func (f *fault) check() error {
 		return fmt.Errorf("seconds must be 0 to %d", maxFaultSeconds)
 	case f.AmountFen < 0:
 		return errors.New("amount must be positive")
+	case f.Asks < 0 || f.Asks > maxFaultTimes || f.Asks > 0 && f.Name != faultRefundStuck:
+		return fmt.Errorf("asks goes with %s and is 1 to %d", faultRefundStuck, maxFaultTimes)
 	case f.Operation != "" && (!apiFaults.has(f.Name) || !slices.Contains(faultOperations, f.Operation)):
 		return fmt.Errorf("operation goes with API faults and is one of %s", strings.Join(faultOperations, ", "))
 	}
@@ -244,6 +281,11 @@ func (b *faultBox) take(group faultGroup, operation string) *fault {
 		return &taken
 	}
 	return nil
+}
+
+// happens takes a waiting fault by its name; nil when there is none.
+func (b *faultBox) happens(name string) *fault {
+	return b.take(faultGroup{{Name: name}}, "")
 }
 
 // pending lists what will go wrong.

@@ -73,7 +73,7 @@ func TestFaultsRefuse(t *testing.T) {
 		"too many times":      `{"fault":"lost","times":1001}`,
 		"negative seconds":    `{"fault":"late","seconds":-1}`,
 		"negative amount":     `{"fault":"wrong_amount","amount":-1}`,
-		"unknown operation":   `{"fault":"api_429","operation":"refund"}`,
+		"unknown operation":   `{"fault":"api_429","operation":"dance"}`,
 		"operation of others": `{"fault":"lost","operation":"query"}`,
 		"one good, one bad":   `{"faults":[{"fault":"lost"},{"fault":"x"}]}`,
 		"too many":            `{"faults":[` + strings.Repeat(`{"fault":"lost"},`, maxFaults) + `{"fault":"lost"}]}`,

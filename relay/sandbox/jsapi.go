@@ -48,7 +48,9 @@ func (s *Sandbox) checkInvocation(v payv3.JSAPIInvocation) (order, string) {
 	switch {
 	case err != nil:
 		return order{}, "prepay_id 无效 (no such prepay_id, or it was replaced)"
-	case o.AppID != v.AppID:
+	case o.TradeType != tradeJSAPI:
+		return order{}, "prepay_id 不是 JSAPI 下单所得 (the order is not one of JSAPI)"
+	case o.AppID != v.AppID && (o.SubAppID == "" || o.SubAppID != v.AppID):
 		return order{}, "appId 与下单不一致 (appId is not the order's)"
 	case s.now().Sub(o.PreparedAt) >= prepayLife:
 		return order{}, "prepay_id 已过期 (prepay_id is older than two hours)"

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,13 +12,14 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // notifyTimeout is how long WeChat waits for the answer to a notification
 // (v3.md 13).
 const notifyTimeout = 5 * time.Second
+
+// errSandboxClosed says that nothing new is begun.
+var errSandboxClosed = errors.New("the sandbox is closed")
 
 // rhythm is how long WeChat waits after each failed attempt before the next
 // one: 15 repeats over 24 hours and 4 minutes (v2.md 8).
@@ -40,6 +40,7 @@ const (
 type attempt struct {
 	ID         string        `json:"id"`
 	OutTradeNo string        `json:"out_trade_no"`
+	Event      string        `json:"event"`
 	Number     int           `json:"number"` // 1..16; 0 for what an attacker sent
 	Fault      string        `json:"fault,omitempty"`
 	URL        string        `json:"url"`
@@ -58,21 +59,30 @@ type attempt struct {
 type notification struct {
 	id         string
 	outTradeNo string
+	event      string // as v3 names events, such as REFUND.SUCCESS
 	url        string
-	serial     string
-	body       []byte
-	other      func(f *fault) ([]byte, error) // another authentic body, for faults
+	letter     letter
 }
 
-// notifier tells merchants that they were paid. It owns one goroutine for
+// letter is what a generation of the API makes of a notification.
+type letter interface {
+	// faults are those that this kind of notification can play.
+	faults() faultGroup
+	// write makes headers and body of one attempt, wrongly as f asks; f is
+	// nil when nothing shall be wrong.
+	write(f *fault) (http.Header, []byte, error)
+	// taken reports whether the merchant's answer is a success.
+	taken(status int, answer []byte) bool
+}
+
+// notifier tells merchants what happened to their money. It owns one goroutine for
 // each notification that is not delivered yet; stop ends them and waits.
 type notifier struct {
-	now      func() time.Time
-	scale    float64
-	client   *http.Client
-	platform *platform
-	faults   *faultBox
-	log      *slog.Logger
+	now    func() time.Time
+	scale  float64
+	client *http.Client
+	faults *faultBox
+	log    *slog.Logger
 
 	ctx    context.Context //nolint:containedctx // ends the goroutines, which no caller's context may
 	cancel context.CancelFunc
@@ -89,7 +99,7 @@ func (n *notifier) start(note *notification) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ctx.Err() != nil {
-		return errors.New("the sandbox is closed")
+		return errSandboxClosed
 	}
 	if n.running >= maxRunning {
 		return errors.New("too many notifications are waiting")
@@ -104,9 +114,26 @@ func (n *notifier) start(note *notification) error {
 	return nil
 }
 
+// after does something after d, unless the sandbox is closed before.
+func (n *notifier) after(d time.Duration, do func()) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ctx.Err() != nil {
+		return errSandboxClosed
+	}
+	n.group.Go(func() {
+		if n.wait(d) {
+			do()
+		}
+	})
+	return nil
+}
+
 // stop ends all notifications and waits for their goroutines.
 func (n *notifier) stop() {
-	n.cancel()
+	n.mu.Lock()
+	n.cancel() // not while a goroutine is being started
+	n.mu.Unlock()
 	n.group.Wait()
 	n.client.CloseIdleConnections()
 }
@@ -128,7 +155,7 @@ func (n *notifier) run(note *notification) {
 // fault of the attempt itself.
 func (n *notifier) intrude(note *notification) *fault {
 	for {
-		f := n.faults.take(notifyFaults, "")
+		f := n.faults.take(note.letter.faults(), "")
 		if f == nil || !f.intrudes() {
 			return f
 		}
@@ -153,7 +180,7 @@ func (n *notifier) try(note *notification, number int, f *fault) bool {
 	switch f.Name {
 	case faultLost:
 		n.record(&attempt{
-			ID: note.id, OutTradeNo: note.outTradeNo, Number: number, Fault: f.Name, URL: note.url,
+			ID: note.id, OutTradeNo: note.outTradeNo, Event: note.event, Number: number, Fault: f.Name, URL: note.url,
 			At: n.now(), Failure: "lost on the way",
 		})
 		return false
@@ -178,7 +205,7 @@ func (n *notifier) try(note *notification, number int, f *fault) bool {
 func (n *notifier) send(note *notification, number int, f *fault) bool {
 	ctx, cancel := context.WithTimeout(n.ctx, notifyTimeout)
 	defer cancel()
-	a := attempt{ID: note.id, OutTradeNo: note.outTradeNo, Number: number, URL: note.url, At: n.now()}
+	a := attempt{ID: note.id, OutTradeNo: note.outTradeNo, Event: note.event, Number: number, URL: note.url, At: n.now()}
 	if f != nil {
 		a.Fault = f.Name
 	}
@@ -191,7 +218,7 @@ func (n *notifier) send(note *notification, number int, f *fault) bool {
 		n.log.Info("sandbox: notification failed", "out_trade_no", note.outTradeNo, "attempt", number, "reason", a.Failure)
 	}
 	a.Took = n.now().Sub(a.At)
-	a.Success = a.Status == http.StatusOK || a.Status == http.StatusNoContent
+	a.Success = err == nil && note.letter.taken(a.Status, []byte(a.Answer))
 	a.Fooled = a.Success && f != nil && f.intrudes() && f.Name != faultUnknownEvent
 	n.record(&a)
 	return a.Success
@@ -213,39 +240,11 @@ func (n *notifier) exchange(request *http.Request, a *attempt) error {
 	return nil
 }
 
-// request signs one attempt, wrongly when a fault asks for it.
+// request writes one attempt, wrongly when a fault asks for it.
 func (n *notifier) request(ctx context.Context, note *notification, f *fault) (*http.Request, error) {
-	body, serial, forged, shift := note.body, note.serial, false, time.Duration(0)
-	if f != nil {
-		switch f.Name {
-		case faultForged:
-			forged = true
-		case faultStale:
-			shift = -staleBy
-		case faultKeyCertificate:
-			serial = n.platform.currentSerial()
-		case faultKeyPublic:
-			serial = DefaultPublicKeyID
-		case faultWrongAmount, faultUnknownEvent:
-			var err error
-			if body, err = note.other(f); err != nil {
-				return nil, err
-			}
-		}
-	}
-	signer, err := n.platform.signer(forged, shift)
+	header, body, err := note.letter.write(f)
 	if err != nil {
 		return nil, err
-	}
-	header := http.Header{}
-	if err := signer.SignHeaders(header, serial, body); err != nil {
-		return nil, fmt.Errorf("signing a notification: %w", err)
-	}
-	if f != nil && f.Name == faultProbe {
-		probe(header)
-	}
-	if f != nil && f.Name == faultTampered {
-		body = append(slices.Clone(body), ' ')
 	}
 	var content io.Reader = bytes.NewReader(body)
 	if f != nil && f.Name == faultSlow {
@@ -257,7 +256,6 @@ func (n *notifier) request(ctx context.Context, note *notification, f *fault) (*
 	}
 	request.ContentLength = int64(len(body))
 	request.Header = header
-	header.Set("Content-Type", "application/json")
 	header.Set("Accept", "*/*")
 	header.Set("User-Agent", "Mozilla/4.0 (wxrelay sandbox, not WeChat)")
 	return request, nil
@@ -312,39 +310,4 @@ func (n *notifier) wait(d time.Duration) bool { return wait(n.ctx, nil, d) }
 // scaled shortens a time of WeChat's.
 func (n *notifier) scaled(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * n.scale)
-}
-
-// newNotification seals the notification of a paid order.
-func (s *Sandbox) newNotification(m *merchant, o *order) (*notification, error) {
-	seal := func(id, eventType string, paid *order) ([]byte, error) {
-		plaintext, err := json.Marshal(paid.transaction())
-		if err != nil {
-			return nil, fmt.Errorf("encoding a transaction: %w", err)
-		}
-		signer, err := s.platform.signer(false, 0)
-		if err != nil {
-			return nil, err
-		}
-		return signer.NewNotification(m.cipher, id, eventType, "transaction", "支付成功", plaintext)
-	}
-	id := "EV-SANDBOX-" + s.now().In(beijing.Zone).Format("20060102150405") + "-" + s.randomHex(8)
-	body, err := seal(id, "TRANSACTION.SUCCESS", o)
-	if err != nil {
-		return nil, fmt.Errorf("sealing a notification: %w", err)
-	}
-	paid := *o
-	return &notification{
-		id: id, outTradeNo: o.OutTradeNo, url: o.NotifyURL, serial: o.Serial, body: body,
-		other: func(f *fault) ([]byte, error) {
-			if f.Name == faultUnknownEvent {
-				return seal(id+"-U", "SANDBOX.UNKNOWN", &paid)
-			}
-			wrong := paid
-			wrong.PaidFen = f.AmountFen
-			if wrong.PaidFen == 0 {
-				wrong.PaidFen = paid.PaidFen + 1
-			}
-			return seal(id, "TRANSACTION.SUCCESS", &wrong)
-		},
-	}, nil
 }

@@ -94,6 +94,26 @@ func after(d time.Duration) {
 // opened verifies and decrypts an arrival as a merchant does.
 func opened(t *testing.T, a arrival) (*payv3.Transaction, error) {
 	t.Helper()
+	note, err := parsedNote(t, a)
+	if err != nil {
+		return nil, err
+	}
+	return note.Transaction()
+}
+
+// openedNote is what a genuine arrival says.
+func openedNote(t *testing.T, a arrival) *payv3.Notification {
+	t.Helper()
+	note, err := parsedNote(t, a)
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	return note
+}
+
+// parsedNote verifies and decrypts an arrival.
+func parsedNote(t *testing.T, a arrival) (*payv3.Notification, error) {
+	t.Helper()
 	credentials := DefaultCredentials()
 	client, err := payv3.NewClient(payv3.ClientOptions{
 		MchID: credentials.MchID, CertificateSerial: credentials.CertificateSerial, PrivateKey: credentials.PrivateKey,
@@ -102,11 +122,7 @@ func opened(t *testing.T, a arrival) (*payv3.Transaction, error) {
 	if err != nil {
 		t.Fatalf("NewClient: %v", err)
 	}
-	note, err := client.ParseNotification(t.Context(), a.header, a.body)
-	if err != nil {
-		return nil, err
-	}
-	return note.Transaction()
+	return client.ParseNotification(t.Context(), a.header, a.body)
 }
 
 // wechatRhythm is when attempts are made if every one fails at once.

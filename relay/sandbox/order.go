@@ -1,21 +1,15 @@
 package sandbox
 
 import (
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
-	"slices"
-	"sync"
 	"time"
-
-	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // Times that WeChat gives to orders (v3.md 9).
 const (
 	orderLife   = 7 * 24 * time.Hour
 	prepayLife  = 2 * time.Hour
+	h5Life      = 5 * time.Minute
 	shortestTTL = time.Minute
 	longestTTL  = 90 * 24 * time.Hour
 )
@@ -24,236 +18,93 @@ const (
 const (
 	stateNotPay  = "NOTPAY"
 	stateSuccess = "SUCCESS"
+	stateRefund  = "REFUND" // paid, and at least one refund was started
 	stateClosed  = "CLOSED"
 )
 
-// The trade types, spelled as WeChat does.
+// The trade types, spelled as WeChat does. A mini-program pays by JSAPI.
 const (
 	tradeJSAPI  = "JSAPI"
 	tradeNative = "NATIVE"
+	tradeApp    = "APP"
+	tradeH5     = "MWEB"
 )
 
-// Conditions that the ledger reports.
+// generation is the generation of the API by which something was asked for.
+// It decides the form of the notification; everything else can be done by
+// either, whichever one began it (v2.md 1).
+type generation string
+
+const (
+	apiV2 generation = "v2"
+	apiV3 generation = "v3"
+)
+
+// Conditions that the ledger reports of orders.
 var (
 	errNoOrder      = errors.New("no such order")
-	errOtherContent = errors.New("the order exists with other parameters")
+	errOtherContent = errors.New("it exists with other parameters")
 	errPaid         = errors.New("the order is paid")
+	errNotPaid      = errors.New("the order is not paid")
 	errClosed       = errors.New("the order is closed")
-	errCodeDead     = errors.New("the code is unknown, replaced or older than two hours")
+	errCodeDead     = errors.New("the code is unknown, replaced or too old")
 	errOtherPayer   = errors.New("the order belongs to another payer")
 )
 
-// orderKey names an order: the number is unique per merchant.
+// orderKey names an order: the number is unique per merchant, and over all
+// sub merchants of a service provider.
 type orderKey struct{ MchID, OutTradeNo string }
 
 // order is an order as WeChat's side knows it. Values are copies; the ledger
 // keeps its own.
 type order struct {
 	orderKey
-	AppID       string
-	TradeType   string
-	Description string
-	Attach      string
-	NotifyURL   string
-	OpenID      string // asked of the payer; empty for NATIVE
-	TotalFen    int64
-	Content     string // what a repeat must be equal to
-	Serial      string // platform key that signs the notification
+	API           generation
+	AppID         string
+	SubMchID      string // of an order that a service provider made
+	SubAppID      string
+	TradeType     string
+	Description   string
+	Attach        string
+	NotifyURL     string
+	OpenID        string // asked of the payer, under AppID
+	SubOpenID     string // or under SubAppID
+	TotalFen      int64
+	ProfitSharing bool   // the money is frozen until it is shared
+	Content       string // what a repeat must be equal to
+	Serial        string // platform key that signs the notification
 
 	PrepayID   string
-	CodeURL    string
+	CodeURL    string // NATIVE only
+	H5Package  string // MWEB only: the other half of what h5_url carries
+	OpenedBy   string // user whose phone opened h5_url first
 	PreparedAt time.Time
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 
 	State         string
 	TransactionID string
-	PaidBy        string // openid
+	PaidBy        string // openid under AppID
+	PaidBySub     string // and under SubAppID, if there is one
 	PaidFen       int64
 	PaidAt        time.Time
+
+	RefundedFen int64    // of all refunds that are not CLOSED
+	Refunds     []string // their out_refund_no, oldest first
+
+	FrozenFen int64    // what can still be shared (v3.md 16)
+	SharedFen int64    // what receivers got and did not give back
+	Shares    []string // their out_order_no, oldest first
 }
 
-// ledger is the list of orders, at most limit of them: the oldest are
-// forgotten. Safe for concurrent use.
-type ledger struct {
-	now   func() time.Time
-	rand  io.Reader
-	limit int
+// Paid reports whether the order was paid, whatever came later.
+func (o *order) Paid() bool { return o.State == stateSuccess || o.State == stateRefund }
 
-	mu     sync.Mutex // guards what follows
-	orders map[orderKey]*order
-	oldest []orderKey // in the order of creation
-	serial uint64     // of transaction ids
-}
+// Unpaid reports whether the phone can pay the order.
+func (o order) Unpaid() bool { return o.State == stateNotPay }
 
-// newLedger makes an empty ledger.
-func newLedger(now func() time.Time, random io.Reader, limit int) *ledger {
-	return &ledger{now: now, rand: random, limit: limit, orders: map[orderKey]*order{}}
-}
+// Refundable returns what can still be refunded, in fen.
+func (o order) Refundable() int64 { return o.PaidFen - o.RefundedFen }
 
-// prepare creates the order, or repeats its creation when asked gives the
-// same content: both make a fresh prepay id or code, and the old one dies.
-func (l *ledger) prepare(asked order) (order, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	known := l.find(asked.orderKey, now)
-	if known != nil {
-		switch {
-		case known.State == stateSuccess:
-			return order{}, errPaid
-		case known.State == stateClosed:
-			return order{}, errClosed
-		case known.Content != asked.Content || known.TradeType != asked.TradeType:
-			return order{}, errOtherContent
-		}
-	} else {
-		known = &asked
-		known.State = stateNotPay
-		known.CreatedAt = now
-	}
-	token := make([]byte, 10)
-	if _, err := io.ReadFull(l.rand, token); err != nil {
-		return order{}, fmt.Errorf("reading random bytes: %w", err)
-	}
-	if known.TradeType == tradeNative {
-		known.CodeURL = "weixin://wxpay/bizpayurl?pr=SANDBOX" + hex.EncodeToString(token[:6])
-	} else {
-		known.PrepayID = "wx" + now.In(beijing.Zone).Format("20060102150405") + hex.EncodeToString(token)
-	}
-	known.PreparedAt = now
-	l.add(known)
-	return *known, nil
-}
-
-// add keeps a new order and forgets the oldest ones above the limit.
-func (l *ledger) add(o *order) {
-	if l.orders[o.orderKey] != nil {
-		return
-	}
-	l.orders[o.orderKey] = o
-	l.oldest = append(l.oldest, o.orderKey)
-	for len(l.oldest) > l.limit {
-		delete(l.orders, l.oldest[0])
-		l.oldest = l.oldest[1:]
-	}
-}
-
-// find returns the living record of an order, closed if its time ran out.
-// The caller holds mu.
-func (l *ledger) find(key orderKey, now time.Time) *order {
-	o := l.orders[key]
-	if o != nil && o.State == stateNotPay && !now.Before(o.ExpiresAt) {
-		o.State = stateClosed
-	}
-	return o
-}
-
-// byNumber returns an order.
-func (l *ledger) byNumber(key orderKey) (order, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if o := l.find(key, l.now()); o != nil {
-		return *o, nil
-	}
-	return order{}, errNoOrder
-}
-
-// byTransaction returns the paid order with this transaction id.
-func (l *ledger) byTransaction(mchID, transactionID string) (order, error) {
-	return l.search(func(o *order) bool {
-		return o.MchID == mchID && o.TransactionID == transactionID && transactionID != ""
-	})
-}
-
-// byCode returns the order whose code this is.
-func (l *ledger) byCode(codeURL string) (order, error) {
-	o, err := l.search(func(o *order) bool { return o.CodeURL == codeURL && codeURL != "" })
-	if err != nil {
-		return order{}, errCodeDead
-	}
-	return o, nil
-}
-
-// byPrepayID returns the order whose prepay id this is.
-func (l *ledger) byPrepayID(prepayID string) (order, error) {
-	return l.search(func(o *order) bool { return o.PrepayID == prepayID && prepayID != "" })
-}
-
-// byOutTradeNo returns the newest order with this number, whoever its
-// merchant is.
-func (l *ledger) byOutTradeNo(outTradeNo string) (order, error) {
-	return l.search(func(o *order) bool { return o.OutTradeNo == outTradeNo })
-}
-
-// search returns the newest order that fits.
-func (l *ledger) search(fits func(*order) bool) (order, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	for _, key := range slices.Backward(l.oldest) {
-		if o := l.find(key, now); fits(o) {
-			return *o, nil
-		}
-	}
-	return order{}, errNoOrder
-}
-
-// newest lists up to limit orders, newest first.
-func (l *ledger) newest(limit int) []order {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	var list []order
-	for _, key := range slices.Backward(l.oldest) {
-		if len(list) == limit {
-			break
-		}
-		list = append(list, *l.find(key, now))
-	}
-	return list
-}
-
-// close closes an unpaid order; closing twice is harmless.
-func (l *ledger) close(key orderKey) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	o := l.find(key, l.now())
-	switch {
-	case o == nil:
-		return errNoOrder
-	case o.State == stateSuccess:
-		return errPaid
-	}
-	o.State = stateClosed
-	return nil
-}
-
-// pay marks an order paid by openID with paidFen. With force a closed order
-// is paid too, as when the buyer was faster than the close.
-func (l *ledger) pay(key orderKey, openID string, paidFen int64, force bool) (order, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := l.now()
-	o := l.find(key, now)
-	switch {
-	case o == nil:
-		return order{}, errNoOrder
-	case o.State == stateSuccess:
-		return order{}, errPaid
-	case o.State == stateClosed && !force:
-		return order{}, errClosed
-	case now.Sub(o.PreparedAt) >= prepayLife && !force:
-		return order{}, errCodeDead
-	case o.OpenID != "" && o.OpenID != openID:
-		return order{}, errOtherPayer
-	}
-	l.serial++
-	o.State = stateSuccess
-	o.PaidAt = now
-	o.PaidBy = openID
-	o.PaidFen = paidFen
-	// 28 digits as WeChat's have, in a range that WeChat does not use.
-	o.TransactionID = fmt.Sprintf("9999%s%010d%06d", now.In(beijing.Zone).Format("20060102"), now.Unix(), l.serial%1000000)
-	return *o, nil
-}
+// buyer says who pays, as the accounts of an order know them.
+type buyer struct{ OpenID, SubOpenID string }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 )
 
@@ -17,7 +18,7 @@ type payRequest struct {
 	PrepayID   string `json:"prepay_id"`
 
 	MchID     string `json:"mchid"`   // when two merchants have the number
-	OpenID    string `json:"openid"`  // default: who the order asks for, or the phone's user
+	OpenID    string `json:"openid"`  // under the app id that the order asks for; default: who the order asks for, or the phone's user
 	AmountFen int64  `json:"amount"`  // what arrives, when it shall not be what was asked
 	Outcome   string `json:"outcome"` // success, the default, or cancel
 	Force     bool   `json:"force"`   // pay a closed order, as a buyer who was faster than the close
@@ -49,18 +50,11 @@ func (s *Sandbox) pay(request *payRequest, phoneUser user) (payResult, error) {
 	if request.Outcome == "cancel" {
 		return payResult{OutTradeNo: o.OutTradeNo, MchID: o.MchID, TradeState: o.State}, nil
 	}
-	openID := request.OpenID
-	if openID == "" {
-		openID = o.OpenID
-	}
-	if openID == "" {
-		openID = OpenID(o.AppID, phoneUser.ID)
-	}
 	paidFen := o.TotalFen
 	if request.AmountFen > 0 {
 		paidFen = request.AmountFen
 	}
-	paid, err := s.ledger.pay(o.orderKey, openID, paidFen, request.Force)
+	paid, err := s.ledger.pay(o.orderKey, buyerOf(&o, request.OpenID, phoneUser), paidFen, request.Force)
 	if err != nil {
 		return payResult{}, err
 	}
@@ -68,7 +62,7 @@ func (s *Sandbox) pay(request *payRequest, phoneUser user) (payResult, error) {
 		OutTradeNo: paid.OutTradeNo, MchID: paid.MchID, TradeState: paid.State,
 		TransactionID: paid.TransactionID, OpenID: paid.PaidBy, AmountFen: paid.PaidFen,
 	}
-	note, err := s.newNotification(s.directory.merchants[paid.MchID], &paid)
+	note, err := s.paymentNotification(&paid)
 	if err != nil {
 		return result, err
 	}
@@ -77,6 +71,41 @@ func (s *Sandbox) pay(request *payRequest, phoneUser user) (payResult, error) {
 		return result, fmt.Errorf("starting the notification: %w", err)
 	}
 	return result, nil
+}
+
+// buyerOf tells who pays an order: who the request names, else who the order
+// asks for, else who holds the phone.
+func buyerOf(o *order, openID string, phoneUser user) buyer {
+	asked := buyer{OpenID: o.OpenID, SubOpenID: o.SubOpenID}
+	if openID != "" {
+		asked = buyer{OpenID: openID}
+		if o.SubOpenID != "" {
+			asked = buyer{SubOpenID: openID}
+		}
+	}
+	return asked.complete(o.AppID, o.SubAppID, phoneUser)
+}
+
+// complete fills in how the accounts of an order know one person; whoever is
+// no test user is known to one account alone.
+func (b buyer) complete(appID, subAppID string, phoneUser user) buyer {
+	who, known := phoneUser, true
+	if b != (buyer{}) {
+		i := slices.IndexFunc(testUsers, func(u user) bool {
+			return b.OpenID == OpenID(appID, u.ID) || subAppID != "" && b.SubOpenID == OpenID(subAppID, u.ID)
+		})
+		if known = i >= 0; known {
+			who = testUsers[i]
+		}
+	}
+	if !known {
+		return b
+	}
+	b.OpenID = OpenID(appID, who.ID)
+	if subAppID != "" {
+		b.SubOpenID = OpenID(subAppID, who.ID)
+	}
+	return b
 }
 
 // orderToPay finds the order that a pay request names.

@@ -91,6 +91,7 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 		Groups: []phoneGroup{
 			{"支付通知", "Notifications", notifyFaults},
 			{"支付接口", "Pay API", apiFaults},
+			{"退款", "Refunds", refundFaults},
 			{"登录", "Login", slices.Concat(loginFaults, oauthFaults)},
 		},
 	})
@@ -106,9 +107,6 @@ func (s *Sandbox) serveLive(w http.ResponseWriter, r *http.Request) {
 		Rotation: int(s.platform.stage()),
 	})
 }
-
-// Unpaid reports whether the phone can pay the order.
-func (o order) Unpaid() bool { return o.State == stateNotPay }
 
 // Milliseconds tells how long the attempt took.
 func (a attempt) Milliseconds() int64 { return int64(a.Took / time.Millisecond) }
@@ -160,11 +158,7 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 // serveBridge answers GET /sandbox/bridge.js: window.WeixinJSBridge for a
 // browser that is not WeChat, to be put into a page under test.
 func serveBridge(w http.ResponseWriter, r *http.Request) {
-	scheme := "http"
-	if r.TLS != nil {
-		scheme = "https"
-	}
-	script := strings.Replace(string(bridgeScript), "SANDBOX_ORIGIN", scheme+"://"+safeHost(r.Host), 1)
+	script := strings.Replace(string(bridgeScript), "SANDBOX_ORIGIN", originOf(r), 1)
 	page.Static(w, r, "bridge.js", []byte(script))
 }
 

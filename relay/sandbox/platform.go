@@ -91,14 +91,19 @@ func platformKeyOf(serial string, key func() *rsa.PrivateKey, certificate func()
 	return k
 }
 
+// defaultSerial names the current key of the merchant's mode.
+func (p *platform) defaultSerial(m *merchant) string {
+	if m.PublicKeyOnly {
+		return DefaultPublicKeyID
+	}
+	return p.currentSerial()
+}
+
 // replySerial chooses the key that signs an answer: the one that the request
 // names, or the current one of the merchant's mode (v3.md 2).
 func (p *platform) replySerial(m *merchant, asked []string) (string, error) {
-	switch {
-	case len(asked) == 0 && m.PublicKeyOnly:
-		return DefaultPublicKeyID, nil
-	case len(asked) == 0:
-		return p.currentSerial(), nil
+	if len(asked) == 0 {
+		return p.defaultSerial(m), nil
 	}
 	known := []string{DefaultPublicKeyID}
 	if !m.PublicKeyOnly {

@@ -116,7 +116,7 @@ func New(o Options) (*Sandbox, error) {
 		pages:     pages,
 		shop:      demo,
 	}
-	s.notifier = newNotifier(&o, s.platform, s.faults)
+	s.notifier = newNotifier(&o, s.faults)
 	s.mux = s.routes()
 	return s, nil
 }
@@ -144,10 +144,10 @@ func (o *Options) fill() {
 }
 
 // newNotifier makes the notifier of a sandbox.
-func newNotifier(o *Options, p *platform, faults *faultBox) *notifier {
+func newNotifier(o *Options, faults *faultBox) *notifier {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &notifier{
-		now: o.Now, scale: o.TimeScale, platform: p, faults: faults, log: o.Logger,
+		now: o.Now, scale: o.TimeScale, faults: faults, log: o.Logger,
 		client: &http.Client{
 			Transport: o.Transport,
 			// A redirect is an answer like any other, and a failure.

@@ -250,13 +250,27 @@ func TestNewReportsEveryFault(t *testing.T) {
 	_, err := New(Options{
 		TimeScale: 2,
 		MaxOrders: -1,
-		Accounts:  []Account{{AppID: "nonsense", Secret: "x"}, {AppID: "wx1", Secret: ""}},
-		Merchants: []Merchant{{MchID: "x"}, {MchID: "2", APIv3Key: []byte("short")}, {MchID: "3", AppIDs: []string{"wx404"}}},
+		Accounts: []Account{
+			{AppID: "nonsense", Secret: "x"},
+			{AppID: "wx1", Secret: ""},
+			{AppID: "wx2", Secret: "x"},
+			{AppID: "wx2", Secret: "x"},
+			{AppID: "wx3", Secret: "x", Kind: "robot"},
+		},
+		Merchants: []Merchant{
+			{MchID: "x"},
+			{MchID: "2", APIv3Key: []byte("short")},
+			{MchID: "3", AppIDs: []string{"wx404"}},
+			{MchID: "4", APIv2Key: []byte("short")},
+			{MchID: "5", SubMerchants: []SubMerchant{{MchID: "x"}}},
+			{MchID: "6", SubMerchants: []SubMerchant{{MchID: "7", AppIDs: []string{"wx404"}}}},
+		},
 	})
 	if err == nil {
 		t.Fatal("New accepted nonsense")
 	}
-	for _, want := range []string{"time scale", "order limit", `"nonsense"`, `"wx1"`, `merchant "x"`, `merchant "2"`, `merchant "3"`} {
+	for _, want := range []string{"time scale", "order limit", `"nonsense"`, `"wx1"`, `merchant "x"`, `merchant "2"`, `merchant "3"`, `merchant "4"`, `merchant "5"`, `merchant "6"`,
+		`"wx2": listed twice`, `no kind "robot"`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}
@@ -266,7 +280,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 func TestUnknownPathsAreAnsweredPlainly(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	for _, path := range []string{"/pay/unifiedorder", "/cgi-bin/token", "/secapi/pay/refund", "/v3/refund/domestic/refunds", "/shop/"} {
+	for _, path := range []string{"/pay/unifiedorder", "/cgi-bin/token", "/secapi/pay/refund", "/v3/refund/domestic/refund", "/shop/"} {
 		if w := get(s, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s: status = %d, want 404", path, w.Code)
 		}
@@ -295,6 +309,23 @@ func TestCredentialsDescribeTheSandbox(t *testing.T) {
 	}
 	if len(c.APIv3Key) != 32 || !strings.Contains(c.APIv3Key, "SANDBOX") {
 		t.Errorf("APIv3 key %q is not 32 bytes that spell SANDBOX", c.APIv3Key)
+	}
+	if len(c.APIv2Key) != 32 || !strings.Contains(c.APIv2Key, "SANDBOX") || !apiV2KeyForm.MatchString(c.APIv2Key) {
+		t.Errorf("APIv2 key %q is not 32 letters and digits that spell SANDBOX", c.APIv2Key)
+	}
+	kinds := map[AccountKind]string{}
+	for _, a := range c.Accounts {
+		kinds[a.Kind] = a.AppID
+		if len(a.AppID) != 18 || len(a.AppSecret) != 32 || !strings.Contains(a.AppSecret, "SANDBOX") {
+			t.Errorf("account %+v: want an app id of 18 characters and a secret of 32 that spells SANDBOX", a)
+		}
+	}
+	want := map[AccountKind]string{
+		OfficialAccount: DefaultAppID, MiniProgram: DefaultMiniProgramAppID,
+		MobileApp: DefaultMobileAppID, WebsiteApp: DefaultWebsiteAppID,
+	}
+	if !maps.Equal(kinds, want) || c.SubMchID != DefaultSubMchID || c.SubAppID != DefaultSubAppID {
+		t.Errorf("accounts = %v, sub merchant %s with %s", kinds, c.SubMchID, c.SubAppID)
 	}
 	if len(c.Users) != len(testUsers) || c.Users[0].OpenID != OpenID(DefaultAppID, "ming") {
 		t.Errorf("users = %+v", c.Users)
