@@ -35,6 +35,8 @@ const (
 	KindUpstreamTimeout                 // UPSTREAM_TIMEOUT
 	KindUnavailable                     // UNAVAILABLE
 	KindTooLarge                        // BODY_TOO_LARGE
+	KindRefundConflict                  // REFUND_CONFLICT
+	KindAmountExceeded                  // AMOUNT_EXCEEDED
 )
 
 // Error is a refusal that its caller may read: Message and Field are safe to

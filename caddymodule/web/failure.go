@@ -47,6 +47,8 @@ var answers = [...]answer{
 	relay.KindUpstreamTimeout: {http.StatusGatewayTimeout, "UPSTREAM_TIMEOUT", 0},
 	relay.KindUnavailable:     {http.StatusServiceUnavailable, "UNAVAILABLE", 5},
 	relay.KindTooLarge:        {http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", 0},
+	relay.KindRefundConflict:  {http.StatusConflict, "REFUND_CONFLICT", 0},
+	relay.KindAmountExceeded:  {http.StatusConflict, "AMOUNT_EXCEEDED", 0},
 }
 
 var internalError = answer{http.StatusInternalServerError, "INTERNAL", 0}

@@ -32,6 +32,8 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 		relay.KindUpstreamTimeout: {504, "UPSTREAM_TIMEOUT"},
 		relay.KindUnavailable:     {503, "UNAVAILABLE"},
 		relay.KindTooLarge:        {413, "BODY_TOO_LARGE"},
+		relay.KindRefundConflict:  {409, "REFUND_CONFLICT"},
+		relay.KindAmountExceeded:  {409, "AMOUNT_EXCEEDED"},
 	}
 	if got := len(answers) - 1; got != len(want) {
 		t.Errorf("the table has %d kinds, this test %d", got, len(want))
