@@ -11,9 +11,9 @@ type Account struct {
 	// A-Z a-z 0-9 _ -. Required, unique among accounts.
 	Name string `json:"name"`
 
-	// Kind is the kind of the account. The default, and the only one so far,
-	// is "official_account"; "mini_program", "mobile_app" and "website_app"
-	// are not supported yet.
+	// Kind is the kind of the account: "official_account", which is the
+	// default, "mini_program" or "mobile_app". "website_app" is not supported
+	// yet.
 	Kind string `json:"kind,omitempty"`
 
 	// AppID is the account's app id as WeChat's console shows it: "wx" and

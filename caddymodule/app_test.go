@@ -114,7 +114,7 @@ func TestAppDefaults(t *testing.T) {
 	}
 	client := c.Clients[0]
 	if client.Merchant != "main" || client.Notify != relay.NotifyStandard || client.Rate != 50 ||
-		!slices.Equal(client.Allow, []relay.TradeType{relay.TradeJSAPI, relay.TradeNative}) ||
+		!slices.Equal(client.Allow, relay.AllTradeTypes()) || client.AllowRefund || client.AllowSharing ||
 		len(client.Schedule) != 13 || client.Schedule[12] != 24*time.Hour {
 		t.Errorf("client %+v has other defaults", client)
 	}
@@ -179,7 +179,7 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		"allow_networks": ["10.1.2.3/16"],
 		"accounts": [
 			{"name": "shop", "app_id": "wx8888888888888888", "secret": "{env.WXRELAY_TEST_UNSET}"},
-			{"name": "blog", "kind": "mini_program", "app_id": "wx8888888888888888", "secret": "x"}
+			{"name": "blog", "kind": "website_app", "app_id": "wx8888888888888888", "secret": "x"}
 		],
 		"merchants": [
 			{"name": "main", "mch_id": "1900000109", "accounts": ["attic"], "prefer": "api_v2", "api_v3": {
@@ -193,7 +193,7 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		],
 		"clients": [
 			{"name": "a", "id": "1000000000000001", "secrets": [%[3]q], "merchant": "nowhere", "callback": "direct", "order_no": "("},
-			{"name": "b", "id": "1000000000000001", "public_keys": ["abc"], "allow": ["h5"], "retry": [1]},
+			{"name": "b", "id": "1000000000000001", "public_keys": ["abc"], "allow": ["cash"], "retry": [1]},
 			{"name": "c", "id": "1000000000000003", "secrets": ["{env.WXRELAY_TEST_UNSET}"], "merchant": "main", "allow_origins": ["x"], "max_amount": -1}
 		]
 	}`, private, broken, testSecret))
@@ -206,7 +206,7 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		`store: `,
 		`allow_networks: "10.1.2.3/16" has bits beyond its length`,
 		`account shop: secret: placeholder {env.WXRELAY_TEST_UNSET} is empty or not set`,
-		`account blog: kind: "mini_program" is not supported yet`,
+		`account blog: kind: "website_app" is not supported yet`,
 		`account blog: app_id: "wx8888888888888888" is already used by account shop`,
 		`merchant main: accounts: there is no account "attic"`,
 		`merchant main: prefer: "api_v2" is not supported yet`,
@@ -222,7 +222,7 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		`client b: public_key: must be the standard base64`,
 		`client b: notify_secret: is required`,
 		`client b: merchant: is required when there are several`,
-		`client b: allow: "h5" is not supported yet`,
+		`client b: allow: unrecognized trade type "cash"`,
 		`client b: retry: `,
 		`client c: secret: placeholder {env.WXRELAY_TEST_UNSET} is empty`,
 		`client c: allow_origin: "x" must be`,

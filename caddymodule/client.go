@@ -82,8 +82,9 @@ type Client struct {
 	// there.
 	Confirm bool `json:"confirm,omitempty"`
 
-	// Allow lists the trade types that the client may use. The default is
-	// jsapi and native, which are also the only ones so far.
+	// Allow lists what the client may use: the trade types jsapi, native, h5,
+	// app and mini_program, and beside them refund and profit_sharing. The
+	// default is every trade type, and neither refund nor profit_sharing.
 	Allow []string `json:"allow,omitempty"`
 
 	// Rate is how many signed requests the client may send per second, with
@@ -134,9 +135,11 @@ func (c *Client) build(r *resolver, only string) *relay.Client {
 	if c.Callback != "" {
 		r.fail(block, "callback", checkCallback(c.Callback))
 	}
-	for _, t := range c.Allow {
-		client.Allow = append(client.Allow, relay.TradeType(t))
+	allowed, err := relay.ParseAllow(c.Allow)
+	if r.fail(block, "allow", err) {
+		allowed.Trades = relay.AllTradeTypes() // so that one mistake is told once
 	}
+	client.Allow, client.AllowRefund, client.AllowSharing = allowed.Trades, allowed.Refund, allowed.Sharing
 	for _, offset := range c.Retry {
 		client.Schedule = append(client.Schedule, time.Duration(offset))
 	}
@@ -151,9 +154,6 @@ func (c *Client) applyDefaults(client *relay.Client, onlyMerchant string) {
 	}
 	if c.Notify == "" {
 		client.Notify = relay.NotifyStandard
-	}
-	if len(c.Allow) == 0 {
-		client.Allow = []relay.TradeType{relay.TradeJSAPI, relay.TradeNative}
 	}
 	if c.Rate == 0 {
 		client.Rate = relay.DefaultRate

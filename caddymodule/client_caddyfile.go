@@ -51,7 +51,7 @@ func (c *Client) unmarshalBlock(d *caddyfile.Dispenser) error {
 		"notify":         text(&c.Notify, judged(relay.ParseNotifyFormat)),
 		"callback":       text(&c.Callback, checkCallback),
 		"confirm":        alone(&c.Confirm),
-		"allow":          list(&c.Allow, judged(relay.ParseTradeType)),
+		"allow":          list(&c.Allow, relay.CheckAllow),
 		"rate":           single(c.setRate),
 		"max_amount":     single(c.setMaxAmount),
 		"retry":          {parse: c.parseRetry},

@@ -58,7 +58,7 @@ type Account struct {
 	Name   string
 	Kind   AccountKind
 	AppID  string // wx and 16 characters
-	Secret Secret
+	Secret Secret // for logins; an account of another kind than AccountOfficial may have none
 }
 
 // Merchant is a WeChat Pay merchant number with its credentials. At least one
@@ -69,7 +69,7 @@ type Merchant struct {
 	Accounts []string // names of the accounts bound to the number; the first of the kind needed is used
 	APIv3    *APIv3Credentials
 	APIv2    *APIv2Credentials
-	Prefer   API // generation of new payments; empty when only one is there
+	Prefer   API // generation of new payments; empty: the only one, APIv3 of two
 
 	// SubMchID makes MchID a service provider's number, who collects for this
 	// merchant; SubAppID is the merchant's own app id, if buyers pay in it.
@@ -147,7 +147,7 @@ type Client struct {
 	AllowOrigins  []string       // scheme://host[:port], lower case
 	OrderNo       *regexp.Regexp // stricter rule for order numbers, or nil
 	Notify        NotifyFormat
-	Callback      CallbackMode
+	Callback      CallbackMode // empty: CallbackRelay
 	Compat        CompatMode
 	Confirm       bool
 	Allow         []TradeType

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-
-	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -121,66 +119,10 @@ func (v *validation) accounts() {
 		v.add(block, "kind", err)
 		v.add(block, "app_id", CheckAppID(a.AppID))
 		v.once(appIDs, a.AppID, block, "app_id")
-		v.add(block, "secret", CheckAccountSecret(a.Secret))
-	}
-}
-
-func (v *validation) merchants() {
-	names, mchIDs := map[string]string{}, map[string]string{}
-	for _, m := range v.config.Merchants {
-		block := "merchant " + m.Name
-		v.add(block, "", CheckName(m.Name))
-		v.once(names, m.Name, block, "")
-		v.add(block, "mch_id", CheckMchID(m.MchID))
-		v.once(mchIDs, m.MchID, block, "mch_id")
-		v.bindings(m, block)
-		v.apiV3(m.APIv3, block)
-	}
-}
-
-// bindings checks that a merchant's accounts exist.
-func (v *validation) bindings(m *Merchant, block string) {
-	if len(m.Accounts) == 0 {
-		v.add(block, "accounts", errors.New("at least one account must be named that is bound to the merchant number"))
-	}
-	seen := map[string]bool{}
-	for _, name := range m.Accounts {
-		if v.config.account(name) == nil {
-			v.add(block, "accounts", fmt.Errorf("there is no account %q; known are %s", name, quoted(v.config.accountNames())))
-		}
-		if seen[name] {
-			v.add(block, "accounts", fmt.Errorf("account %q is named twice", name))
-		}
-		seen[name] = true
-	}
-}
-
-func (v *validation) apiV3(c *APIv3Credentials, block string) {
-	if c == nil {
-		v.add(block, "api_v3", errors.New("is required: the credentials with which the merchant speaks to WeChat Pay"))
-		return
-	}
-	v.add(block, "api_v3 key", CheckAPIv3Key(c.Key))
-	v.add(block, "api_v3 certificate_serial", CheckCertificateSerial(c.CertificateSerial))
-	if c.PrivateKey == nil {
-		v.add(block, "api_v3 private_key", errors.New("is required: the merchant's apiclient_key.pem"))
-	} else {
-		v.add(block, "api_v3 private_key", payv3.CheckKeySize(&c.PrivateKey.PublicKey))
-	}
-	if len(c.PublicKeys) == 0 && !c.PlatformCertificates {
-		v.add(block, "api_v3 public_key", errors.New("is required unless platform_certificates is given: without either no answer of WeChat can be verified"))
-	}
-	for id, key := range c.PublicKeys {
-		v.add(block, "api_v3 public_key", CheckPublicKeyID(id))
-		if key == nil {
-			v.add(block, "api_v3 public_key", fmt.Errorf("%s has no key", id))
-			continue
-		}
-		switch err := payv3.CheckKeySize(key); {
-		case err != nil:
-			v.add(block, "api_v3 public_key", fmt.Errorf("%s: %w", id, err))
-		case c.PrivateKey != nil && key.Equal(&c.PrivateKey.PublicKey):
-			v.add(block, "api_v3 public_key", fmt.Errorf("%s is the merchant's own key; download WeChat Pay's public key (pub_key.pem)", id))
+		if a.Kind == AccountOfficial || a.Secret.Len() > 0 {
+			// Paying inside an app or a mini-program needs no secret: it is for
+			// logins, and the owner's own front end knows who the buyer is.
+			v.add(block, "secret", CheckAccountSecret(a.Secret))
 		}
 	}
 }
@@ -196,6 +138,7 @@ func (v *validation) clients() {
 		v.clientKeys(c, block)
 		v.clientBindings(c, block)
 		v.clientAddresses(c, block)
+		v.clientModes(c, block)
 		v.clientLimits(c, block)
 	}
 }
@@ -263,9 +206,28 @@ func (v *validation) clientAddresses(c *Client, block string) {
 	}
 }
 
-func (v *validation) clientLimits(c *Client, block string) {
+// clientModes checks how a client signs and how it is told.
+func (v *validation) clientModes(c *Client, block string) {
 	_, err := ParseNotifyFormat(string(c.Notify))
 	v.add(block, "notify", err)
+	if c.Compat != "" {
+		_, err = ParseCompat(string(c.Compat))
+		v.add(block, "compat", err)
+		if len(c.Secrets) == 0 {
+			v.add(block, "compat", errors.New("needs a secret: v2-style signatures are made with it"))
+		}
+	}
+	if c.Callback == "" {
+		return
+	}
+	_, err = ParseCallback(string(c.Callback))
+	v.add(block, "callback", err)
+	if c.Callback == CallbackDirect && c.NotifyURL == "" {
+		v.add(block, "notify_url", errors.New("is required with callback direct: WeChat calls it itself"))
+	}
+}
+
+func (v *validation) clientLimits(c *Client, block string) {
 	if len(c.Allow) == 0 {
 		v.add(block, "allow", errors.New("at least one trade type must be allowed"))
 	}
@@ -276,6 +238,9 @@ func (v *validation) clientLimits(c *Client, block string) {
 	v.add(block, "rate", CheckRate(c.Rate))
 	if c.MaxAmountFen != 0 {
 		v.add(block, "max_amount", CheckMaxAmount(c.MaxAmountFen))
+	}
+	if c.DailyFen != 0 {
+		v.add(block, "daily_amount", CheckDailyAmount(c.DailyFen))
 	}
 	v.add(block, "retry", ValidateSchedule(c.Schedule))
 }

@@ -62,16 +62,17 @@ func wellFormed(t *testing.T) *Config {
 	}
 }
 
+// mistake is a change to a well-formed configuration that is to be refused.
+type mistake struct {
+	name   string
+	change func(c *Config)
+	want   string // block, field and the beginning of the fix; empty: to be accepted
+}
+
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
-	if err := wellFormed(t).Validate(); err != nil {
-		t.Fatalf("a well-formed configuration was refused: %v", err)
-	}
-	tests := []struct {
-		name   string
-		change func(c *Config)
-		want   string // block, field and the beginning of the fix
-	}{
+	checkMistakes(t, []mistake{
+		{"nothing wrong", func(*Config) {}, ""},
 		{"no public_url", func(c *Config) { c.PublicURL = nil }, "public_url: is required"},
 		{"public_url in plain http", func(c *Config) { c.PublicURL.Scheme = "http" }, `public_url: "http://pay.example.com" must use https`},
 		{"public_url not normal", func(c *Config) { c.PublicURL.Host = "PAY.example.com" }, `public_url: must be written "https://pay.example.com"`},
@@ -82,7 +83,10 @@ func TestConfigValidate(t *testing.T) {
 
 		{"account name", func(c *Config) { c.Accounts[1].Name = "a b" }, "account a b: "},
 		{"account twice", func(c *Config) { c.Accounts[1].Name = "shop" }, `account shop: "shop" is already used`},
-		{"account kind", func(c *Config) { c.Accounts[0].Kind = AccountMiniProgram }, "account shop: kind: "},
+		{"account kind", func(c *Config) { c.Accounts[0].Kind = AccountWebsiteApp }, "account shop: kind: "},
+		{"mini-program's secret", func(c *Config) {
+			c.Accounts[0].Kind, c.Accounts[0].Secret = AccountMiniProgram, NewSecret("a b")
+		}, "account shop: secret: "},
 		{"app id", func(c *Config) { c.Accounts[0].AppID = "wx1" }, "account shop: app_id: "},
 		{"app id twice", func(c *Config) { c.Accounts[1].AppID = c.Accounts[0].AppID }, "account blog: app_id: "},
 		{"account secret", func(c *Config) { c.Accounts[0].Secret = Secret{} }, "account shop: secret: "},
@@ -101,7 +105,7 @@ func TestConfigValidate(t *testing.T) {
 		{"merchant without accounts", func(c *Config) { c.Merchants[0].Accounts = nil }, "merchant main: accounts: "},
 		{"merchant with a strange account", func(c *Config) { c.Merchants[0].Accounts = []string{"shop", "attic"} }, `merchant main: accounts: there is no account "attic"; known are ["shop" "blog"]`},
 		{"merchant with an account twice", func(c *Config) { c.Merchants[0].Accounts = []string{"shop", "shop"} }, `merchant main: accounts: account "shop" is named twice`},
-		{"no credentials", func(c *Config) { c.Merchants[0].APIv3 = nil }, "merchant main: api_v3: is required"},
+		{"no credentials", func(c *Config) { c.Merchants[0].APIv3 = nil }, "merchant main: api_v3: is required unless api_v2 is given"},
 		{"APIv3 key", func(c *Config) { c.Merchants[0].APIv3.Key = NewSecret("short") }, "merchant main: api_v3 key: must be exactly 32 bytes, but has 5"},
 		{"serial", func(c *Config) { c.Merchants[0].APIv3.CertificateSerial = "" }, "merchant main: api_v3 certificate_serial: "},
 		{"no private key", func(c *Config) { c.Merchants[0].APIv3.PrivateKey = nil }, "merchant main: api_v3 private_key: is required"},
@@ -149,23 +153,39 @@ func TestConfigValidate(t *testing.T) {
 		{"client's networks", func(c *Config) { c.Clients[0].AllowNetworks = []netip.Prefix{{}} }, "client bookshop: allow_networks: "},
 		{"notify format", func(c *Config) { c.Clients[0].Notify = "" }, "client bookshop: notify: "},
 		{"nothing allowed", func(c *Config) { c.Clients[0].Allow = nil }, "client bookshop: allow: at least one"},
-		{"trade type", func(c *Config) { c.Clients[0].Allow = []TradeType{TradeH5} }, "client bookshop: allow: "},
+		{"trade type", func(c *Config) { c.Clients[0].Allow = []TradeType{"cash"} }, "client bookshop: allow: "},
 		{"rate", func(c *Config) { c.Clients[0].Rate = 0 }, "client bookshop: rate: "},
 		{"max amount", func(c *Config) { c.Clients[0].MaxAmountFen = -1 }, "client bookshop: max_amount: "},
+		{"daily amount", func(c *Config) { c.Clients[0].DailyFen = -1 }, "client bookshop: daily_amount: "},
+		{"callback", func(c *Config) { c.Clients[0].Callback = "both" }, "client bookshop: callback: "},
+		{"direct without an address", func(c *Config) {
+			c.Clients[0].Callback, c.Clients[0].NotifyURL = CallbackDirect, ""
+		}, "client bookshop: notify_url: is required with callback direct"},
+		{"compat", func(c *Config) { c.Clients[0].Compat = "sha1" }, "client bookshop: compat: unrecognized"},
+		{"compat without a secret", func(c *Config) {
+			c.Clients[0].Compat, c.Clients[0].Secrets = CompatHMAC, nil
+		}, "client bookshop: compat: needs a secret"},
 		{"schedule", func(c *Config) { c.Clients[0].Schedule = []time.Duration{0} }, "client bookshop: retry: "},
-	}
-	for _, tt := range tests {
+	})
+}
+
+// checkMistakes makes each change to a configuration of its own.
+func checkMistakes(t *testing.T, mistakes []mistake) {
+	t.Helper()
+	for _, tt := range mistakes {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			c := wellFormed(t)
 			tt.change(c)
 			err := c.Validate()
-			if err == nil {
-				t.Fatalf("accepted; want %q", tt.want)
-			}
-			lines := strings.Split(err.Error(), "\n")
-			if !slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, tt.want) }) {
-				t.Errorf("got %q, want a line that begins with %q", lines, tt.want)
+			switch {
+			case err == nil && tt.want == "":
+			case err == nil:
+				t.Errorf("accepted; want %q", tt.want)
+			case tt.want == "":
+				t.Errorf("refused: %v", err)
+			case !slices.ContainsFunc(strings.Split(err.Error(), "\n"), func(line string) bool { return strings.HasPrefix(line, tt.want) }):
+				t.Errorf("got %v, want a line that begins with %q", err, tt.want)
 			}
 		})
 	}

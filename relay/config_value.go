@@ -22,8 +22,11 @@ const (
 	maxRate = 1_000_000
 	// clientSecretLen is the length of every secret of a client.
 	clientSecretLen = 32
-	// apiV3KeyLen is the length that WeChat Pay prescribes for the APIv3 key.
-	apiV3KeyLen = 32
+	// apiKeyLen is the length that WeChat Pay prescribes for the APIv3 key and
+	// for the APIv2 key.
+	apiKeyLen = 32
+	// maxDailyFen bounds sums of a day; beyond it a limit is a typing mistake.
+	maxDailyFen = 1_000_000_000_000
 )
 
 var (
@@ -79,8 +82,17 @@ func CheckPublicKeyID(s string) error {
 
 // CheckAPIv3Key refuses an APIv3 key that is not 32 bytes long.
 func CheckAPIv3Key(s Secret) error {
-	if s.Len() != apiV3KeyLen {
-		return fmt.Errorf("must be exactly %d bytes, but has %d; copy the APIv3 key from the merchant console", apiV3KeyLen, s.Len())
+	if s.Len() != apiKeyLen {
+		return fmt.Errorf("must be exactly %d bytes, but has %d; copy the APIv3 key from the merchant console", apiKeyLen, s.Len())
+	}
+	return nil
+}
+
+// CheckAPIv2Key refuses an APIv2 key that is not 32 printable characters. An
+// empty one would let everybody sign (threats A03).
+func CheckAPIv2Key(s Secret) error {
+	if s.Len() != apiKeyLen || !printable.Match(s.Reveal()) {
+		return fmt.Errorf("must be exactly %d printable characters without spaces, but has %d; copy the APIv2 key from the merchant console", apiKeyLen, s.Len())
 	}
 	return nil
 }
@@ -283,42 +295,6 @@ func ParseOrderNoRule(s string) (*regexp.Regexp, error) {
 	return regexp.Compile(`\A(?:` + s + `)\z`)
 }
 
-// ParseTradeType reads one word of a client's allow list.
-func ParseTradeType(s string) (TradeType, error) {
-	switch t := TradeType(s); t {
-	case TradeJSAPI, TradeNative:
-		return t, nil
-	case TradeH5, TradeApp, TradeMiniProgram, "refund":
-		return "", fmt.Errorf("%q is not supported yet; allow jsapi and native", s)
-	default:
-		return "", fmt.Errorf("unrecognized trade type %q; known are jsapi and native", s)
-	}
-}
-
-// ParseNotifyFormat reads the form in which a client is told.
-func ParseNotifyFormat(s string) (NotifyFormat, error) {
-	switch f := NotifyFormat(s); f {
-	case NotifyStandard, NotifyGet:
-		return f, nil
-	case "wechat_v2", "wechat_v3":
-		return "", fmt.Errorf("%q is not supported yet; use standard or get", s)
-	default:
-		return "", fmt.Errorf("unrecognized notify format %q; known are standard and get", s)
-	}
-}
-
-// ParseAccountKind reads the kind of an account.
-func ParseAccountKind(s string) (AccountKind, error) {
-	switch k := AccountKind(s); k {
-	case AccountOfficial:
-		return k, nil
-	case AccountMiniProgram, AccountMobileApp, AccountWebsiteApp:
-		return "", fmt.Errorf("%q is not supported yet; use official_account", s)
-	default:
-		return "", fmt.Errorf("unrecognized kind %q; known is official_account", s)
-	}
-}
-
 // CheckRate refuses rates that are not a positive number per second.
 func CheckRate(perSecond float64) error {
 	if !(perSecond > 0 && perSecond <= maxRate) { // written so that NaN fails
@@ -331,6 +307,14 @@ func CheckRate(perSecond float64) error {
 func CheckMaxAmount(fen int64) error {
 	if fen < 1 || fen > maxAmountFen {
 		return fmt.Errorf("must be 1 to %d fen", maxAmountFen)
+	}
+	return nil
+}
+
+// CheckDailyAmount refuses limits of a day that could not be meant.
+func CheckDailyAmount(fen int64) error {
+	if fen < 1 || fen > maxDailyFen {
+		return fmt.Errorf("must be 1 to %d fen", maxDailyFen)
 	}
 	return nil
 }

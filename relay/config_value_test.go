@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -195,42 +196,71 @@ func TestParseEd25519PublicKey(t *testing.T) {
 	}
 }
 
-func TestWordsOfLaterVersionsAreRefusedByName(t *testing.T) {
+func TestWordsOfClosedSets(t *testing.T) {
 	t.Parallel()
 	for name, err := range map[string]error{
-		"h5":           second(ParseTradeType("h5")),
-		"app":          second(ParseTradeType("app")),
-		"mini_program": second(ParseTradeType("mini_program")),
-		"refund":       second(ParseTradeType("refund")),
-		"wechat_v2":    second(ParseNotifyFormat("wechat_v2")),
-		"wechat_v3":    second(ParseNotifyFormat("wechat_v3")),
-		"website_app":  second(ParseAccountKind("website_app")),
-		"mobile_app":   second(ParseAccountKind("mobile_app")),
+		"wechat_v2":   second(ParseNotifyFormat("wechat_v2")),
+		"wechat_v3":   second(ParseNotifyFormat("wechat_v3")),
+		"website_app": second(ParseAccountKind("website_app")),
 	} {
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "not supported yet") {
 			t.Errorf("%s: error %v, want it named as not supported yet", name, err)
 		}
 	}
-	for name, err := range map[string]error{
-		"trade type":    second(ParseTradeType("cash")),
-		"notify format": second(ParseNotifyFormat("smoke")),
-		"kind":          second(ParseAccountKind("blog")),
+	for _, tt := range []struct {
+		name  string
+		check func(string) error
+		good  []string
+		bad   []string
+	}{
+		{"trade type", judge(ParseTradeType), []string{"jsapi", "native", "h5", "app", "mini_program"}, []string{"", "cash", "refund", "JSAPI"}},
+		{"allow", CheckAllow, []string{"jsapi", "mini_program", "refund", "profit_sharing"}, []string{"", "cash", "Refund"}},
+		{"notify format", judge(ParseNotifyFormat), []string{"standard", "get"}, []string{"", "smoke"}},
+		{"kind", judge(ParseAccountKind), []string{"official_account", "mini_program", "mobile_app"}, []string{"", "blog"}},
+		{"prefer", judge(ParseAPI), []string{"api_v2", "api_v3"}, []string{"", "v3", "api_v4"}},
+		{"sign type", judge(ParseSignType), []string{"MD5", "HMAC-SHA256"}, []string{"", "md5", "SHA256", "NONE"}},
+		{"policy", judge(ParsePolicy), []string{"refund", "hold"}, []string{"", "keep"}},
+		{"callback", judge(ParseCallback), []string{"relay", "direct"}, []string{"", "both"}},
+		{"v2 algorithm", judge(ParseCompat), []string{"hmac", "md5"}, []string{"", "MD5", "sha1"}},
 	} {
-		if err == nil || !strings.Contains(err.Error(), "unrecognized") {
-			t.Errorf("%s: error %v, want it unrecognized", name, err)
+		for _, word := range tt.good {
+			if err := tt.check(word); err != nil {
+				t.Errorf("%s %q: %v", tt.name, word, err)
+			}
+		}
+		for _, word := range tt.bad {
+			if err := tt.check(word); err == nil || !strings.Contains(err.Error(), "unrecognized") {
+				t.Errorf("%s %q: error %v, want it unrecognized", tt.name, word, err)
+			}
 		}
 	}
-	for name, err := range map[string]error{
-		"jsapi":            second(ParseTradeType("jsapi")),
-		"native":           second(ParseTradeType("native")),
-		"get":              second(ParseNotifyFormat("get")),
-		"standard":         second(ParseNotifyFormat("standard")),
-		"official_account": second(ParseAccountKind("official_account")),
+}
+
+func TestParseAllow(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		words []string
+		want  Allowance
+	}{
+		{"nothing said", nil, Allowance{Trades: AllTradeTypes()}},
+		{"one", []string{"native"}, Allowance{Trades: []TradeType{TradeNative}}},
+		{"two and refunds", []string{"jsapi", "refund", "h5"}, Allowance{Trades: []TradeType{TradeJSAPI, TradeH5}, Refund: true}},
+		{"refunds alone", []string{"refund"}, Allowance{Trades: AllTradeTypes(), Refund: true}},
+		{"sharing", []string{"native", "profit_sharing"}, Allowance{Trades: []TradeType{TradeNative}, Sharing: true}},
 	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
+		got, err := ParseAllow(tt.words)
+		if err != nil || !slices.Equal(got.Trades, tt.want.Trades) || got.Refund != tt.want.Refund || got.Sharing != tt.want.Sharing {
+			t.Errorf("%s: ParseAllow(%q) = %+v, %v; want %+v", tt.name, tt.words, got, err, tt.want)
 		}
 	}
+	if got, err := ParseAllow([]string{"native", "cash"}); err == nil || got.Trades != nil {
+		t.Errorf("ParseAllow with an unknown word = %+v, %v; want nothing and an error", got, err)
+	}
+}
+
+func judge[T any](parse func(string) (T, error)) func(string) error {
+	return func(s string) error { return second(parse(s)) }
 }
 
 func second[T any](_ T, err error) error { return err }
@@ -243,6 +273,9 @@ func TestSecretChecksDoNotTellSecrets_H03(t *testing.T) {
 		"client secret, short":     CheckClientSecret(NewSecret(marker)),
 		"client secret, odd":       CheckClientSecret(NewSecret(marker + "-8901234567890123456")),
 		"APIv3 key":                CheckAPIv3Key(NewSecret(marker)),
+		"APIv2 key":                CheckAPIv2Key(NewSecret(marker)),
+		"APIv2 key, spaces":        CheckAPIv2Key(NewSecret(marker + " 9012345678901234567")),
+		"APIv2 key, none":          CheckAPIv2Key(Secret{}),
 		"account secret, spaces":   CheckAccountSecret(NewSecret(marker + " x")),
 		"account secret, too long": CheckAccountSecret(NewSecret(strings.Repeat(marker, 30))),
 	} {
@@ -255,6 +288,7 @@ func TestSecretChecksDoNotTellSecrets_H03(t *testing.T) {
 	for name, err := range map[string]error{
 		"client secret":  CheckClientSecret(NewSecret("0123456789abcdef0123456789ABCDEF")),
 		"APIv3 key":      CheckAPIv3Key(NewSecret("any 32 bytes, whatever they are.")),
+		"APIv2 key":      CheckAPIv2Key(NewSecret("0123456789abcdef0123456789ABCDE!")),
 		"account secret": CheckAccountSecret(NewSecret("f1e2d3")),
 	} {
 		if err != nil {
@@ -280,6 +314,11 @@ func TestNumbersHaveBounds(t *testing.T) {
 	for fen, ok := range map[int64]bool{0: false, -1: false, 1: true, 1_000_000_000: true, 1_000_000_001: false} {
 		if err := CheckMaxAmount(fen); (err == nil) != ok {
 			t.Errorf("CheckMaxAmount(%d) = %v, want accepted %t", fen, err, ok)
+		}
+	}
+	for fen, ok := range map[int64]bool{0: false, -1: false, 1: true, maxDailyFen: true, maxDailyFen + 1: false} {
+		if err := CheckDailyAmount(fen); (err == nil) != ok {
+			t.Errorf("CheckDailyAmount(%d) = %v, want accepted %t", fen, err, ok)
 		}
 	}
 }

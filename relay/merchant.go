@@ -37,7 +37,7 @@ type merchantID struct {
 
 // connect makes a merchant's connections to WeChat. It calls nobody.
 func connect(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*merchant, error) {
-	connected := &merchant{Merchant: m, connections: make(map[API]connection, 2), prefer: m.Prefer}
+	connected := &merchant{Merchant: m, connections: make(map[API]connection, 2), prefer: m.generation()}
 	if m.APIv3 != nil {
 		c, err := connectV3(m, p, rt, logger)
 		if err != nil {
@@ -47,11 +47,6 @@ func connect(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*mercha
 	}
 	if len(connected.connections) == 0 {
 		return nil, errors.New("no credentials")
-	}
-	if _, ok := connected.connections[connected.prefer]; !ok {
-		for api := range connected.connections {
-			connected.prefer = api
-		}
 	}
 	return connected, nil
 }

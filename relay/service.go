@@ -62,6 +62,9 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	for _, a := range cfg.Accounts {
 		s.accounts[a.Name] = a
+		if a.Kind != AccountOfficial {
+			continue // pages are opened in official accounts alone
+		}
 		login, err := newLoginClient(a, cfg.Platform)
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", a.Name, err)
