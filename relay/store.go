@@ -76,11 +76,15 @@ type OrderWriter interface {
 // PaymentReader reads payments and what WeChat said of them.
 type PaymentReader interface {
 	Payment(PaymentKey) (Payment, error)
+	// PaymentByTransaction finds the payment that a transaction paid, by
+	// WeChat's number of it.
+	PaymentByTransaction(mchID, transactionID string) (PaymentKey, error)
 	Evidence(PaymentKey) ([]Evidence, error)
 }
 
 // PaymentWriter writes payments. A payment stands among the tasks of
-// TaskAskPayment under its AskAt, and not at all when that is zero.
+// TaskAskPayment under its AskAt, and not at all when that is zero; the last
+// one put with a TransactionID is found by that.
 // PutEvidence ignores an id that the payment already has.
 type PaymentWriter interface {
 	PutPayment(*Payment) error

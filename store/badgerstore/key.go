@@ -12,25 +12,26 @@ import (
 // zero byte, which no part holds; times are eight bytes whose order is that
 // of the times.
 const (
-	prefixAttempt   = 'a' // event, number -> attempt
-	prefixCase      = 'c' // id -> case
-	prefixDue       = 'd' // client, origin, due, event -> nothing
-	prefixEvent     = 'e' // client, seq -> event
-	prefixEventID   = 'i' // id -> key of the event
-	prefixCaseOf    = 'k' // kind, merchant, number -> case id
-	prefixDelivery  = 'l' // event -> delivery
-	prefixMeta      = 'm' // bookkeeping
-	prefixNonce     = 'n' // bucket, client, nonce -> time
-	prefixOrder     = 'o' // client, number -> order
-	prefixTask      = 'g' // kind, due, merchant, number -> nothing
-	prefixRefundNo  = 'q' // client, number -> key of the refund
-	prefixRefund    = 'r' // merchant, number -> refund
-	prefixTally     = 's' // name, day -> sum
-	prefixPayer     = 'y' // openid -> payer
-	prefixPayment   = 'p' // merchant, number -> payment
-	prefixToken     = 't' // token -> key of the order
-	prefixEvidence  = 'v' // merchant, number, id -> evidence
-	prefixOpenOrder = 'x' // expiry, client, number -> nothing
+	prefixAttempt     = 'a' // event, number -> attempt
+	prefixCase        = 'c' // id -> case
+	prefixDue         = 'd' // client, origin, due, event -> nothing
+	prefixEvent       = 'e' // client, seq -> event
+	prefixEventID     = 'i' // id -> key of the event
+	prefixCaseOf      = 'k' // kind, merchant, number -> case id
+	prefixDelivery    = 'l' // event -> delivery
+	prefixMeta        = 'm' // bookkeeping
+	prefixNonce       = 'n' // bucket, client, nonce -> time
+	prefixOrder       = 'o' // client, number -> order
+	prefixTask        = 'g' // kind, due, merchant, number -> nothing
+	prefixTransaction = 'f' // merchant, WeChat's number -> number of the payment
+	prefixRefundNo    = 'q' // client, number -> key of the refund
+	prefixRefund      = 'r' // merchant, number -> refund
+	prefixTally       = 's' // name, day -> sum
+	prefixPayer       = 'y' // openid -> payer
+	prefixPayment     = 'p' // merchant, number -> payment
+	prefixToken       = 't' // token -> key of the order
+	prefixEvidence    = 'v' // merchant, number, id -> evidence
+	prefixOpenOrder   = 'x' // expiry, client, number -> nothing
 )
 
 // keySequence holds the number of the group that was committed last.

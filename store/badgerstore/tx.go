@@ -142,6 +142,9 @@ func (t *tx) PutPayment(p *relay.Payment) error {
 	if err != nil && !errors.Is(err, relay.ErrNotFound) {
 		return err
 	}
+	if err := t.indexTransaction(&old, p); err != nil {
+		return err
+	}
 	t.moveTask(relay.TaskAskPayment, relay.Task{MchID: p.MchID, Number: p.OutTradeNo}, old.AskAt, p.AskAt)
 	var buf [keyRoom]byte
 	return putRecord(t, appendPaymentKey(buf[:0], p.PaymentKey), p, store.EncodePayment)

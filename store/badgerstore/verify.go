@@ -187,6 +187,8 @@ func (v *verifier) index(key, row []byte) error {
 	case prefixCaseOf:
 		v.caseOfs++
 		return v.caseOf(key, row)
+	case prefixTransaction:
+		return v.transaction(key, row)
 	case prefixNonce:
 		v.report.Nonces++
 		_, err := store.Open(store.KindNonce, row)

@@ -26,6 +26,7 @@ type data struct {
 	cases      map[string]relay.Case
 	caseIDs    []string // sorted
 	caseOf     map[caseKey]string
+	byTrans    map[transaction]relay.PaymentKey
 	refunds    map[relay.RefundKey]relay.Refund
 	refundNos  map[refundNo]relay.RefundKey
 	payers     map[string]relay.Payer
@@ -47,6 +48,9 @@ type (
 	}
 	nonceKey struct {
 		client, nonce string
+	}
+	transaction struct {
+		mchID, id string
 	}
 	refundNo struct {
 		client, no string
@@ -78,6 +82,7 @@ func newData() data {
 		waiting:    map[relay.Destination][]waiting{},
 		cases:      map[string]relay.Case{},
 		caseOf:     map[caseKey]string{},
+		byTrans:    map[transaction]relay.PaymentKey{},
 		refunds:    map[relay.RefundKey]relay.Refund{},
 		refundNos:  map[refundNo]relay.RefundKey{},
 		payers:     map[string]relay.Payer{},
@@ -241,6 +246,10 @@ func (r reader) Cases(after string, limit int) ([]relay.Case, error) {
 		list = append(list, r.cases[id])
 	}
 	return list, nil
+}
+
+func (r reader) PaymentByTransaction(mchID, transactionID string) (relay.PaymentKey, error) {
+	return found(r.byTrans, transaction{mchID, transactionID})
 }
 
 func (r reader) Refund(k relay.RefundKey) (relay.Refund, error) {

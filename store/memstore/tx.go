@@ -121,6 +121,12 @@ func (t *tx) PutPayment(p *relay.Payment) error {
 		return err
 	}
 	old := t.payments[c.PaymentKey]
+	if c.TransactionID != "" && c.TransactionID != old.TransactionID {
+		if err := store.CheckKey(store.KindPayment, c.MchID, c.TransactionID); err != nil {
+			return err
+		}
+		set(t, t.byTrans, transaction{c.MchID, c.TransactionID}, c.PaymentKey)
+	}
 	t.moveTask(relay.TaskAskPayment, taskAt(old.AskAt, c.MchID, c.OutTradeNo), taskAt(c.AskAt, c.MchID, c.OutTradeNo))
 	set(t, t.payments, c.PaymentKey, c)
 	return nil
