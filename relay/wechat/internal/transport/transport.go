@@ -5,6 +5,7 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,22 +27,30 @@ const maxAnswerHeader = 64 << 10
 // nil, that follows no redirect and keeps no cookie: either would leave the
 // host that a call with signatures or secrets was meant for.
 func NewClient(given *http.Client) *http.Client {
-	c := http.Client{}
-	if given != nil {
-		c = *given
-	} else {
-		c.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConnsPerHost:    64,
-			IdleConnTimeout:        90 * time.Second,
-			TLSHandshakeTimeout:    DefaultAttemptTimeout,
-			MaxResponseHeaderBytes: maxAnswerHeader,
-		}
+	if given == nil {
+		given = NewCertifiedClient(nil)
 	}
+	c := *given
 	c.Jar = nil
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c
+}
+
+// NewCertifiedClient returns a client that shows the certificate to WeChat,
+// or none for nil.
+func NewCertifiedClient(certificate *tls.Certificate) *http.Client {
+	t := &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConnsPerHost:    64,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    DefaultAttemptTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+	}
+	if certificate != nil {
+		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{*certificate}}
+	}
+	return &http.Client{Transport: t}
 }
 
 // CheckBaseURL says what an address lacks so that a path can be appended.
