@@ -221,7 +221,7 @@ func (s *Store) view(ctx context.Context, fn func(*reader) error) error {
 	}
 	sn := s.snapshots.acquire()
 	defer s.snapshots.release(sn)
-	return fn(&reader{src: committed{sn.txn}, marks: s.marks, seq: sn.seq, live: true})
+	return fn(&reader{src: committed{sn.txn}, marks: s.marks, seq: sn.seq})
 }
 
 // Health reports whether the store takes work, and if not, why and what to

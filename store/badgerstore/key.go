@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"bytes"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
@@ -161,6 +162,15 @@ func appendTaskPrefix(k []byte, kind relay.TaskKind) []byte {
 func appendTaskKey(k []byte, kind relay.TaskKind, t relay.Task) []byte {
 	k = ordered(appendTaskPrefix(k, kind), t.DueAt.UnixNano())
 	return append(part(k, t.MchID), t.Number...)
+}
+
+// parseTask reads what follows the kind in a task's key.
+func parseTask(rest string) (relay.Task, bool) {
+	if len(rest) < 8 {
+		return relay.Task{}, false
+	}
+	mch, number, ok := strings.Cut(rest[8:], "\x00")
+	return relay.Task{MchID: mch, Number: number, DueAt: nanoTime(fromOrdered([]byte(rest[:8])))}, ok
 }
 
 func appendCaseKey(k []byte, id string) []byte {

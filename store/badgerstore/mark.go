@@ -10,30 +10,32 @@ import (
 )
 
 // marks remembers the head of each index whose head is removed all the time:
-// the queues of the destinations and the open orders. Without them every scan
-// would walk over the tombstones of what was removed since the last
-// compaction, which took hundreds of milliseconds after 900 000 removals.
-// With them finding due work costs no scan at all while the heads last,
-// whatever waits behind them.
+// the queues of the destinations, the open orders, and the tasks of each
+// kind. Without them every scan would walk over the tombstones of what was
+// removed since the last compaction, which took hundreds of milliseconds after
+// 900 000 removals. With them finding due work costs no scan at all while the
+// heads last, whatever waits behind them.
 //
 // Groups are numbered. When a group is committed, and before readers get its
 // state, its index entries go into the marks (committed). A reader trusts a
 // mark as far as the group that it sees allows, and otherwise scans; what it
 // finds it notes, unless the index has changed since (saw).
 type marks struct {
-	mu    sync.Mutex // guards what follows and the fields of every mark
-	dests map[string]*mark
-	open  *mark
+	mu     sync.Mutex // guards what follows and the fields of every mark
+	queues map[string]*mark
 }
 
 // maxHead is how many entries of an index are remembered at most.
 const maxHead = 32
 
 // mark is what is known of one index. Entries are keys without the prefix.
-// Every destination at which something waits has one.
+//
+// Every destination at which something waits has a mark, and one at which
+// nothing waits has none, so that the marks are the list of destinations. The
+// other indexes get theirs when they are first read or written, and keep it.
 type mark struct {
 	prefix string
-	dest   relay.Destination // of the due index
+	dest   *relay.Destination // whose queue it is; nil for other indexes
 
 	// lows: where keys begin, the newest knowledge first. Readers of older
 	// states need the older.
@@ -56,20 +58,29 @@ type low struct {
 }
 
 func newMarks() *marks {
-	return &marks{dests: map[string]*mark{}, open: &mark{prefix: string(prefixOpenOrder)}}
+	return &marks{queues: map[string]*mark{}}
 }
 
-func (ms *marks) openOrders() mark {
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	return *ms.open
+// queuePrefix returns the part of a key that names the index whose head is
+// remembered; empty when the key is of none.
+func queuePrefix(key []byte) []byte {
+	switch key[0] {
+	case prefixOpenOrder:
+		return key[:1]
+	case prefixTask:
+		return key[:bytes.IndexByte(key, 0)+1]
+	case prefixDue:
+		return key[:duePrefixLen(key)]
+	default:
+		return nil
+	}
 }
 
-// destination returns a copy of the mark; one that is not known says nothing.
-func (ms *marks) destination(prefix []byte) mark {
+// queue returns a copy of an index's mark; one that is not known says nothing.
+func (ms *marks) queue(prefix []byte) mark {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	if m := ms.dests[string(prefix)]; m != nil {
+	if m := ms.queues[string(prefix)]; m != nil {
 		return *m
 	}
 	return mark{prefix: string(prefix), changed: ^uint64(0)}
@@ -79,9 +90,11 @@ func (ms *marks) destination(prefix []byte) mark {
 func (ms *marks) destinations() []mark {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	out := make([]mark, 0, len(ms.dests))
-	for _, m := range ms.dests {
-		out = append(out, *m)
+	out := make([]mark, 0, len(ms.queues))
+	for _, m := range ms.queues {
+		if m.dest != nil {
+			out = append(out, *m)
+		}
 	}
 	return out
 }
@@ -95,8 +108,8 @@ func (ms *marks) committed(writes map[string]write, group uint64) {
 			continue
 		} else if w.row == nil {
 			m.removed(string(w.key), group)
-			if m.whole && len(m.head) == 0 && m != ms.open {
-				delete(ms.dests, m.prefix)
+			if m.whole && len(m.head) == 0 && m.dest != nil {
+				delete(ms.queues, m.prefix)
 			}
 		} else {
 			m.added(string(w.key), group)
@@ -106,21 +119,25 @@ func (ms *marks) committed(writes map[string]write, group uint64) {
 
 // of returns the mark of the index that a write changes, nil when it is none.
 func (ms *marks) of(w write, group uint64) *mark {
-	switch w.key[0] {
-	case prefixOpenOrder:
-		return ms.open
-	case prefixDue:
-		n := duePrefixLen(w.key)
-		m := ms.dests[string(w.key[:n])]
-		if m == nil && w.row != nil {
-			m = &mark{prefix: string(w.key[:n]), dest: parseDestination(w.key[:n]), whole: true}
-			m.raise(string(w.key), group)
-			ms.dests[m.prefix] = m
-		}
+	prefix := queuePrefix(w.key)
+	if len(prefix) == 0 {
+		return nil
+	}
+	m := ms.queues[string(prefix)]
+	switch {
+	case m != nil:
 		return m
+	case prefix[0] != prefixDue:
+		m = &mark{prefix: string(prefix)}
+	case w.row != nil:
+		d := parseDestination(prefix)
+		m = &mark{prefix: string(prefix), dest: &d, whole: true}
+		m.raise(string(w.key), group)
 	default:
 		return nil
 	}
+	ms.queues[m.prefix] = m
+	return m
 }
 
 func (m *mark) added(key string, group uint64) {
@@ -171,15 +188,17 @@ func (m *mark) raise(key string, group uint64) {
 func (ms *marks) saw(prefix string, entries []string, all bool, group uint64) {
 	ms.mu.Lock()
 	defer ms.mu.Unlock()
-	m := ms.dests[prefix]
-	if prefix == ms.open.prefix {
-		m = ms.open
+	m := ms.queues[prefix]
+	if m == nil && prefix[0] != prefixDue {
+		// Nothing has been written here since the start.
+		m = &mark{prefix: prefix}
+		ms.queues[prefix] = m
 	}
 	if m == nil || m.put > group {
 		return
 	}
-	if len(entries) == 0 && m != ms.open {
-		delete(ms.dests, prefix)
+	if len(entries) == 0 && m.dest != nil {
+		delete(ms.queues, prefix)
 		return
 	}
 	if len(entries) > 0 {
@@ -210,6 +229,7 @@ func (m *mark) known(group uint64) bool {
 // first lists up to limit entries from the start of an index, and ends before
 // the first that stop, if there is one, is true of.
 func (r *reader) first(m mark, limit int, stop func(entry string) bool) ([]string, error) {
+	settled := r.settled(m.prefix)
 	until := func(entries []string) int {
 		n := 0
 		for n < min(limit, len(entries)) && (stop == nil || !stop(entries[n])) {
@@ -217,13 +237,13 @@ func (r *reader) first(m mark, limit int, stop func(entry string) bool) ([]strin
 		}
 		return n
 	}
-	if m.known(r.seq) {
+	if settled && m.known(r.seq) {
 		if n := until(m.head); n < len(m.head) || n >= limit || m.whole {
 			return m.head[:n], nil
 		}
 	}
 	want := limit
-	if r.live {
+	if settled {
 		want = max(limit, maxHead)
 	}
 	var entries []string
@@ -240,7 +260,7 @@ func (r *reader) first(m mark, limit int, stop func(entry string) bool) ([]strin
 	if err != nil {
 		return nil, err
 	}
-	if r.live {
+	if settled {
 		r.marks.saw(m.prefix, entries, all, r.seq)
 	}
 	return entries[:until(entries)], nil
@@ -248,58 +268,47 @@ func (r *reader) first(m mark, limit int, stop func(entry string) bool) ([]strin
 
 // Destinations calls fn for each destination at which a delivery waits.
 func (r *reader) Destinations(fn func(relay.Destination, time.Time) bool) error {
-	known := r.marks.destinations()
-	if !r.live {
-		known = r.withStaged(known)
-	}
+	known := r.withStaged(r.marks.destinations())
 	for i := range known {
 		head, err := r.first(known[i], 1, nil)
 		if err != nil {
 			return err
 		}
-		if len(head) > 0 && !fn(known[i].dest, nanoTime(fromOrdered([]byte(head[0][:8])))) {
+		if len(head) > 0 && !fn(*known[i].dest, nanoTime(fromOrdered([]byte(head[0][:8])))) {
 			return nil
 		}
 	}
 	return nil
 }
 
-// withStaged adds the destinations of the running group and forgets what is
-// known of those that it touched.
+// settled tells whether all that the reader sees under a prefix is committed:
+// then a head may be used, and what a scan shows may be remembered. A reader
+// inside a group must do neither once the group has staged a change there.
+func (r *reader) settled(prefix string) bool {
+	s, ok := r.src.(staged)
+	return !ok || len(s.over.from([]byte(prefix), nil)) == 0
+}
+
+// withStaged adds the destinations that only the running group knows.
 func (r *reader) withStaged(known []mark) []mark {
-	touched := r.staged()
-	for i := range known {
-		if touched[known[i].prefix] {
-			known[i].head, known[i].whole = nil, false
-			delete(touched, known[i].prefix)
-		}
+	s, ok := r.src.(staged)
+	if !ok {
+		return known
 	}
-	for p := range touched {
-		known = append(known, mark{prefix: p, dest: parseDestination([]byte(p)), changed: ^uint64(0)})
+	there := make(map[string]bool, len(known))
+	for i := range known {
+		there[known[i].prefix] = true
+	}
+	for _, k := range s.over.from([]byte{prefixDue}, nil) {
+		n := duePrefixLen([]byte(k))
+		if n == 0 || there[k[:n]] {
+			continue
+		}
+		there[k[:n]] = true
+		d := parseDestination([]byte(k[:n]))
+		known = append(known, mark{prefix: k[:n], dest: &d, changed: ^uint64(0)})
 	}
 	return known
-}
-
-// staged lists the destinations that the running group has touched.
-func (r *reader) staged() map[string]bool {
-	touched := map[string]bool{}
-	if s, ok := r.src.(staged); ok {
-		for _, k := range s.over.from([]byte{prefixDue}, nil) {
-			if n := duePrefixLen([]byte(k)); n > 0 {
-				touched[k[:n]] = true
-			}
-		}
-	}
-	return touched
-}
-
-// unlessStaged returns a mark that a reader inside a group may use: its head
-// knows nothing of what the group has staged.
-func (r *reader) unlessStaged(m mark) mark {
-	if !r.live {
-		m.head, m.whole = nil, false
-	}
-	return m
 }
 
 // load fills the marks of an opened store: one seek for each destination.
@@ -316,12 +325,12 @@ func (ms *marks) load(src committed, group uint64) {
 			continue
 		}
 		prefix := key[:n]
-		ms.dests[string(prefix)] = &mark{
-			prefix: string(prefix), dest: parseDestination(prefix), lows: [4]low{{string(key), group}},
+		d := parseDestination(prefix)
+		ms.queues[string(prefix)] = &mark{
+			prefix: string(prefix), dest: &d, lows: [4]low{{string(key), group}},
 			head: []string{string(key[n:])}, changed: group, put: group,
 		}
 		// The destination ends with a zero byte; a one comes after all of it.
 		it.Seek(append(bytes.Clone(prefix[:n-1]), 1))
 	}
-	ms.open.put, ms.open.changed = group, group
 }

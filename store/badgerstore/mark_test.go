@@ -1,6 +1,7 @@
 package badgerstore
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -182,4 +183,143 @@ func TestOpenOrdersMark(t *testing.T) {
 	if scans != 0 {
 		t.Errorf("scans after the first look: got %d, want none", scans)
 	}
+}
+
+func askAt(t testing.TB, s *Store, no string, at time.Time) {
+	t.Helper()
+	if err := s.Update(t.Context(), func(tx relay.Tx) error { return putAsk(tx, no, at) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func putAsk(tx relay.Tx, no string, at time.Time) error {
+	return tx.PutPayment(&relay.Payment{PaymentKey: relay.PaymentKey{MchID: "m", OutTradeNo: no}, AskAt: at})
+}
+
+// wantTask compares the first task that is due within an hour and returns how
+// often the index was scanned for it.
+func wantTask(t *testing.T, s *Store, want string) (scans int) {
+	t.Helper()
+	looking(t, s, func(r *reader, c *counting) {
+		tasks, err := r.Tasks(relay.TaskAskPayment, storetest.T0.Add(time.Hour), 1)
+		if err != nil || want == "" && len(tasks) > 0 || want != "" && (len(tasks) != 1 || tasks[0].Number != want) {
+			t.Errorf("Tasks: got %v, %v, want %q", tasks, err, want)
+		}
+		scans = c.scans
+	})
+	return scans
+}
+
+// Tasks that come and go in View and in Update cost one scan for each head
+// that was used up, which begins behind what was removed.
+func TestTasksMark(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	const n = 3 * maxHead
+	at := func(i int) time.Time { return storetest.T0.Add(time.Duration(i) * time.Second) }
+	for i := range n {
+		askAt(t, s, fmt.Sprint("p", i), at(i))
+	}
+	askAt(t, s, "later", storetest.T0.Add(2*time.Hour))
+	scans := 0
+	for i := range n {
+		no := fmt.Sprint("p", i)
+		scans += wantTask(t, s, no)
+		// The reader inside the group keeps the marks too.
+		if err := s.Update(t.Context(), func(tx relay.Tx) error {
+			tasks, err := tx.Tasks(relay.TaskAskPayment, at(n), 1)
+			if err != nil || len(tasks) != 1 || tasks[0].Number != no {
+				t.Errorf("Tasks in Update: got %v, %v, want %s", tasks, err, no)
+			}
+			return putAsk(tx, no, time.Time{})
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		scans += wantTask(t, s, "")
+	}
+	// One for each head, one behind the last, and none while "later" is the
+	// head: it is not due, and nothing before it is looked at.
+	if want := n/maxHead + 1; scans > want {
+		t.Errorf("scans: got %d, want at most %d", scans, want)
+	}
+	looking(t, s, func(r *reader, _ *counting) {
+		m := s.marks.queue(appendTaskPrefix(nil, relay.TaskAskPayment))
+		if behind := string(appendTaskKey(nil, relay.TaskAskPayment, relay.Task{MchID: "m", Number: "p0", DueAt: at(n - 1)})); string(m.start(r.seq)) < behind {
+			t.Error("a scan would begin before what was removed")
+		}
+	})
+}
+
+// After a restart nothing is known; the first look finds out, however many
+// tasks were removed before the first that is left.
+func TestTasksMarkAfterReopen(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	for i := range 5 {
+		askAt(t, s, fmt.Sprint("p", i), storetest.T0.Add(time.Duration(i)))
+	}
+	for i := range 4 {
+		askAt(t, s, fmt.Sprint("p", i), time.Time{})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = mustOpen(t, small(s.opts.Path))
+	if scans := wantTask(t, s, "p4"); scans != 1 {
+		t.Errorf("first look: got %d scans, want 1", scans)
+	}
+	if scans := wantTask(t, s, "p4"); scans != 0 {
+		t.Errorf("second look: got %d scans, want none", scans)
+	}
+	askAt(t, s, "p0", storetest.T0.Add(-1))
+	if scans := wantTask(t, s, "p0"); scans != 0 {
+		t.Errorf("after a task was put: got %d scans, want none", scans)
+	}
+}
+
+// A reader inside a group that has staged a change neither trusts the head
+// nor leaves what it sees, which may be rolled back, in the marks.
+func TestTasksMarkAndRollBack(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	askAt(t, s, "p1", storetest.T0.Add(1))
+	wantTask(t, s, "p1")
+	refused := errors.New("refused")
+	err := s.Update(t.Context(), func(tx relay.Tx) error {
+		if err := errors.Join(putAsk(tx, "p0", storetest.T0), putAsk(tx, "p1", time.Time{})); err != nil {
+			return err
+		}
+		tasks, err := tx.Tasks(relay.TaskAskPayment, storetest.T0.Add(time.Hour), 9)
+		if err != nil || len(tasks) != 1 || tasks[0].Number != "p0" {
+			t.Errorf("inside: got %v, %v, want p0", tasks, err)
+		}
+		return refused
+	})
+	if !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	wantTask(t, s, "p1")
+}
+
+// The same for an older reader: it must not miss what was removed since.
+func TestTasksMarkAndOldReaders(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, small(t.TempDir()))
+	looking(t, s, func(oldest *reader, _ *counting) {
+		askAt(t, s, "b", storetest.T0.Add(2))
+		looking(t, s, func(old *reader, _ *counting) {
+			askAt(t, s, "b", time.Time{})
+			askAt(t, s, "c", storetest.T0.Add(3))
+			wantTask(t, s, "c")
+			for want, r := range map[string]*reader{"b": old, "": oldest} {
+				tasks, err := r.Tasks(relay.TaskAskPayment, storetest.T0.Add(time.Hour), 9)
+				if err != nil || want == "" && len(tasks) > 0 || want != "" && (len(tasks) != 1 || tasks[0].Number != want) {
+					t.Errorf("old reader: got %v, %v, want %q", tasks, err, want)
+				}
+			}
+		})
+	})
+	wantTask(t, s, "c")
 }

@@ -15,9 +15,6 @@ type reader struct {
 	src   source
 	marks *marks
 	seq   uint64 // last group that the source holds
-	// live tells that the source holds nothing but committed rows, so that
-	// what it shows may be remembered in marks.
-	live bool
 }
 
 var (
@@ -61,7 +58,7 @@ func (r *reader) OpenOrders(until time.Time, limit int) ([]relay.OrderKey, error
 	if limit <= 0 {
 		return nil, nil
 	}
-	entries, err := r.first(r.unlessStaged(r.marks.openOrders()), limit, func(entry string) bool {
+	entries, err := r.first(r.marks.queue([]byte{prefixOpenOrder}), limit, func(entry string) bool {
 		return fromOrdered([]byte(entry[:8])) > until.UnixNano()
 	})
 	if len(entries) == 0 || err != nil {
@@ -152,7 +149,7 @@ func (r *reader) Due(d relay.Destination, limit int) ([]relay.DueItem, error) {
 		return nil, nil
 	}
 	var buf [keyRoom]byte
-	entries, err := r.first(r.unlessStaged(r.marks.destination(appendDuePrefix(buf[:0], d))), limit, nil)
+	entries, err := r.first(r.marks.queue(appendDuePrefix(buf[:0], d)), limit, nil)
 	if len(entries) == 0 || err != nil {
 		return nil, err
 	}
@@ -256,28 +253,25 @@ func (r *reader) Tally(k relay.TallyKey) (int64, error) {
 
 // Tasks lists due work, earliest first.
 func (r *reader) Tasks(kind relay.TaskKind, until time.Time, limit int) ([]relay.Task, error) {
-	if limit <= 0 {
+	if limit <= 0 || hasZero(string(kind)) {
 		return nil, nil
 	}
-	var tasks []relay.Task
-	prefix := appendTaskPrefix(nil, kind)
-	err := r.src.scan(prefix, nil, nil, func(key, _ []byte) (bool, error) {
-		rest := key[len(prefix):]
-		if len(rest) < 8 {
-			return false, errIndexRow
-		}
-		due := fromOrdered(rest)
-		mch, number, ok := strings.Cut(string(rest[8:]), "\x00")
-		if !ok {
-			return false, errIndexRow
-		}
-		if due > until.UnixNano() {
-			return false, nil
-		}
-		tasks = append(tasks, relay.Task{MchID: mch, Number: number, DueAt: nanoTime(due)})
-		return len(tasks) < limit, nil
+	var buf [keyRoom]byte
+	entries, err := r.first(r.marks.queue(appendTaskPrefix(buf[:0], kind)), limit, func(entry string) bool {
+		return len(entry) >= 8 && fromOrdered([]byte(entry[:8])) > until.UnixNano()
 	})
-	return tasks, err
+	if len(entries) == 0 || err != nil {
+		return nil, err
+	}
+	tasks := make([]relay.Task, 0, len(entries))
+	for _, e := range entries {
+		task, ok := parseTask(e)
+		if !ok {
+			return nil, errIndexRow
+		}
+		tasks = append(tasks, task)
+	}
+	return tasks, nil
 }
 
 const noLimit = 1 << 30

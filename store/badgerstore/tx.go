@@ -173,7 +173,7 @@ func (t *tx) PutRefund(r *relay.Refund) error {
 	if err != nil && !errors.Is(err, relay.ErrNotFound) {
 		return err
 	}
-	if err := t.claimRefundNo(r); err != nil {
+	if err := t.moveRefundNo(&old, r); err != nil {
 		return err
 	}
 	t.moveTask(relay.TaskFollowRefund, relay.Task{MchID: r.MchID, Number: r.OutRefundNo}, old.DueAt, r.DueAt)
@@ -181,25 +181,33 @@ func (t *tx) PutRefund(r *relay.Refund) error {
 	return putRecord(t, appendRefundKey(buf[:0], r.RefundKey), r, store.EncodeRefund)
 }
 
-// claimRefundNo keeps the index by the client's own number.
-func (t *tx) claimRefundNo(r *relay.Refund) error {
-	if r.RefundNo == "" {
+// moveRefundNo keeps the index by the client's own number when it is new. old
+// is zero when the refund is.
+func (t *tx) moveRefundNo(old, r *relay.Refund) error {
+	if old.ClientID == r.ClientID && old.RefundNo == r.RefundNo {
 		return nil
 	}
-	if err := t.check(store.KindRefund, r.ClientID, r.RefundNo); err != nil {
-		return err
+	var buf, wasBuf [keyRoom]byte
+	if r.RefundNo != "" {
+		if err := t.check(store.KindRefund, r.ClientID, r.RefundNo); err != nil {
+			return err
+		}
+		key := appendRefundNoKey(buf[:0], r.ClientID, r.RefundNo)
+		taken, err := t.exists(store.KindIndex, key)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return fmt.Errorf("refund number: %w", store.ErrExists)
+		}
+		if err := t.putIndex(store.KindIndex, key, appendRefundKey(nil, r.RefundKey)[1:]); err != nil {
+			return err
+		}
 	}
-	switch known, err := t.RefundByNo(r.ClientID, r.RefundNo); {
-	case errors.Is(err, relay.ErrNotFound):
-	case err != nil:
-		return err
-	case known != r.RefundKey:
-		return fmt.Errorf("refund number: %w", store.ErrExists)
-	default:
-		return nil
+	if old.RefundNo != "" {
+		t.over.put(appendRefundNoKey(wasBuf[:0], old.ClientID, old.RefundNo), nil)
 	}
-	var buf [keyRoom]byte
-	return t.putIndex(store.KindIndex, appendRefundNoKey(buf[:0], r.ClientID, r.RefundNo), appendRefundKey(nil, r.RefundKey)[1:])
+	return nil
 }
 
 // PutPayer keeps the openid.

@@ -14,10 +14,11 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Orders, Payments, Evidence, Events, Deliveries, Attempts, Cases, Nonces int
+	Refunds, Payers, Tallies                                                int
 
 	// Waiting counts the entries of the due index, Open those of the index of
-	// open orders.
-	Waiting, Open int
+	// open orders, Tasks those of the index of tasks.
+	Waiting, Open, Tasks int
 
 	// Problems counts rows that are damaged or do not fit the others;
 	// Examples describes the first of them, without content.
@@ -39,7 +40,8 @@ func (r *Report) Err() error {
 // Verify reads every row of one state of the store, while work goes on. It
 // checks each checksum, that each index entry leads to the record that it is
 // of, and that each record has its entries: a delivery that waits stands in
-// the due index exactly once, at its time. The error is about the reading
+// the due index exactly once, at its time. An order and its refunds name each
+// other. The error is about the reading
 // itself; what is wrong with the rows is in the report.
 func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	v := &verifier{ctx: ctx}
@@ -60,7 +62,8 @@ type verifier struct {
 
 	// What the records say how many entries an index has. As each entry is
 	// proved to be its record's, equal numbers mean that none is missing.
-	dueWant, openWant, tokenWant, tokens, eventIDs, caseOfs int
+	dueWant, openWant, taskWant, tokenWant, refundNoWant int
+	tokens, eventIDs, caseOfs, refundNos                 int
 }
 
 var errUnfit = errors.New("index entry that does not fit its record")
@@ -83,7 +86,9 @@ func (v *verifier) run() error {
 	}
 	v.compare("due index", v.report.Waiting, v.dueWant)
 	v.compare("index of open orders", v.report.Open, v.openWant)
+	v.compare("index of tasks", v.report.Tasks, v.taskWant)
 	v.compare("index of tokens", v.tokens, v.tokenWant)
+	v.compare("index of refund numbers", v.refundNos, v.refundNoWant)
 	v.compare("index of events", v.eventIDs, v.report.Events)
 	if v.caseOfs > v.report.Cases {
 		v.compare("index of cases", v.caseOfs, v.report.Cases)
@@ -109,9 +114,7 @@ func (v *verifier) row(key, row []byte) error {
 	case prefixOrder:
 		return v.order(key, row)
 	case prefixPayment:
-		v.report.Payments++
-		p, err := store.DecodePayment(row)
-		return fits(err, key, appendPaymentKey(nil, p.PaymentKey))
+		return v.payment(key, row)
 	case prefixEvidence:
 		v.report.Evidence++
 		e, err := store.DecodeEvidence(row)
@@ -130,6 +133,16 @@ func (v *verifier) row(key, row []byte) error {
 		v.report.Cases++
 		c, err := store.DecodeCase(row)
 		return fits(err, key, appendCaseKey(nil, c.ID))
+	case prefixRefund:
+		return v.refund(key, row)
+	case prefixPayer:
+		v.report.Payers++
+		p, err := store.DecodePayer(row)
+		return fits(err, key, appendPayerKey(nil, p.OpenID))
+	case prefixTally:
+		v.report.Tallies++
+		_, err := store.DecodeTally(row)
+		return err
 	default:
 		return v.index(key, row)
 	}
@@ -154,6 +167,18 @@ func (v *verifier) order(key, row []byte) error {
 	}
 	if o.Token != "" {
 		v.tokenWant++
+	}
+	return v.refundsOf(&o)
+}
+
+func (v *verifier) payment(key, row []byte) error {
+	v.report.Payments++
+	p, err := store.DecodePayment(row)
+	if err := fits(err, key, appendPaymentKey(nil, p.PaymentKey)); err != nil {
+		return err
+	}
+	if !p.AskAt.IsZero() {
+		v.taskWant++
 	}
 	return nil
 }
@@ -189,6 +214,12 @@ func (v *verifier) index(key, row []byte) error {
 		return v.caseOf(key, row)
 	case prefixTransaction:
 		return v.transaction(key, row)
+	case prefixTask:
+		v.report.Tasks++
+		return v.task(key)
+	case prefixRefundNo:
+		v.refundNos++
+		return v.refundNo(key, row)
 	case prefixNonce:
 		v.report.Nonces++
 		_, err := store.Open(store.KindNonce, row)

@@ -3,6 +3,7 @@ package badgerstore
 import (
 	"context"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -13,24 +14,38 @@ import (
 	"github.com/wxrelay/wxrelay/store/storetest"
 )
 
-// everyKind puts one record of each kind, all with their index entries.
+var (
+	everyPayment = relay.PaymentKey{MchID: "m", OutTradeNo: "p"}
+	everyRefund  = relay.RefundKey{MchID: "m", OutRefundNo: "r"}
+	everyTally   = relay.TallyKey{Name: "n", Day: "2026-03-01"}
+)
+
+// everyKind puts one record of each kind, all with their index entries, and
+// refunds of two kinds: of an order, and of money that nobody knows.
 func everyKind(t *testing.T, s *Store) {
 	t.Helper()
 	putOrders(t, s, 0, 1)
 	var (
-		o relay.Order
-		p relay.Payment
-		v relay.Evidence
-		a relay.Attempt
-		c relay.Case
+		o      relay.Order
+		p      relay.Payment
+		v      relay.Evidence
+		a      relay.Attempt
+		c      relay.Case
+		r, odd relay.Refund
+		payer  relay.Payer
 	)
-	for i, r := range []any{&o, &p, &v, &a, &c} {
+	for i, r := range []any{&o, &p, &v, &a, &c, &r, &odd, &payer} {
 		storetest.Fill(r, i+10)
 	}
 	o.OrderKey, o.Token, o.Status = relay.OrderKey{ClientID: "c", OrderNo: "open"}, "open", relay.OrderPaying
+	o.MchID, o.Refunds = everyRefund.MchID, []string{everyRefund.OutRefundNo}
+	p.PaymentKey, p.AskAt = everyPayment, storetest.T0
+	r.RefundKey, r.ClientID, r.OrderNo, r.RefundNo, r.DueAt = everyRefund, o.ClientID, o.OrderNo, "no", storetest.T0
+	odd.ClientID, odd.OrderNo, odd.RefundNo, odd.DueAt = "", "", "", time.Time{}
+	payer.OpenID = "payer"
 	err := s.Update(t.Context(), func(tx relay.Tx) error {
 		return errors.Join(tx.PutOrder(&o), tx.PutPayment(&p), tx.PutEvidence(&v), tx.AddAttempt(&a), tx.PutCase(&c),
-			tx.ClaimNonce("c", "n", storetest.T0))
+			tx.PutRefund(&r), tx.PutRefund(&odd), tx.PutPayer(&payer), tx.PutTally(everyTally, 7), tx.ClaimNonce("c", "n", storetest.T0))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -42,10 +57,12 @@ func TestVerifyCounts(t *testing.T) {
 	s := mustOpen(t, small(t.TempDir()))
 	everyKind(t, s)
 	r := verified(t, s)
-	want := Report{Orders: 2, Payments: 1, Evidence: 1, Events: 1, Deliveries: 1, Attempts: 1, Cases: 1, Nonces: 1, Waiting: 1, Open: 1}
+	want := Report{
+		Orders: 2, Payments: 1, Evidence: 1, Events: 1, Deliveries: 1, Attempts: 1, Cases: 1, Nonces: 1,
+		Refunds: 2, Payers: 1, Tallies: 1, Waiting: 1, Open: 1, Tasks: 2,
+	}
 	r.Examples = nil
-	if r.Orders != want.Orders || r.Payments != 1 || r.Evidence != 1 || r.Events != 1 || r.Deliveries != 1 ||
-		r.Attempts != 1 || r.Cases != 1 || r.Nonces != 1 || r.Waiting != 1 || r.Open != 1 {
+	if !reflect.DeepEqual(*r, want) {
 		t.Errorf("report: got %+v, want %+v", *r, want)
 	}
 }
@@ -108,6 +125,63 @@ func TestVerifyFinds(t *testing.T) {
 		{"open order that is none", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			return txn.Set(appendOpenKey(nil, storetest.T0, order), nil)
 		}, nil},
+		{"payment without its task", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(taskOf(relay.TaskAskPayment, everyPayment.OutTradeNo, storetest.T0))
+		}, nil},
+		{"task without its payment", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendPaymentKey(nil, everyPayment))
+		}, nil},
+		{"task at another time", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			key := taskOf(relay.TaskAskPayment, everyPayment.OutTradeNo, storetest.T0)
+			return errors.Join(txn.Delete(key), txn.Set(taskOf(relay.TaskAskPayment, everyPayment.OutTradeNo, storetest.T0.Add(1)), noRow))
+		}, nil},
+		{"task of another kind", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set(taskOf("sweep", everyPayment.OutTradeNo, storetest.T0), noRow)
+		}, nil},
+		{"task that is cut short", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set([]byte("gask_payment\x00cut"), noRow)
+		}, func(r relay.Reader) error {
+			_, err := r.Tasks(relay.TaskAskPayment, storetest.T0.Add(time.Hour), 9)
+			return err
+		}},
+		{"task without a kind", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set([]byte("gask"), noRow)
+		}, nil},
+		{"refund without its task", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(taskOf(relay.TaskFollowRefund, everyRefund.OutRefundNo, storetest.T0))
+		}, nil},
+		{"refund without its number", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendRefundNoKey(nil, "c", "no"))
+		}, nil},
+		{"number without its refund", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendRefundKey(nil, everyRefund))
+		}, nil},
+		{"number of another refund", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			b, err := store.Seal(nil, store.KindIndex, appendRefundKey(nil, relay.RefundKey{MchID: "text-16003", OutRefundNo: "text-16004"})[1:])
+			return errors.Join(err, txn.Set(appendRefundNoKey(nil, "c", "no"), b))
+		}, nil},
+		{"refund that its order does not name", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return editOrder(t, s, txn, func(o *relay.Order) { o.Refunds = nil })
+		}, nil},
+		{"refund that is not there", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return editOrder(t, s, txn, func(o *relay.Order) { o.Refunds = append(o.Refunds, "none") })
+		}, nil},
+		{"refund of another order", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return editOrder(t, s, txn, func(o *relay.Order) { o.MchID, o.Refunds = "text-16003", []string{"text-16004"} })
+		}, nil},
+		{"flipped refund", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendRefundKey(nil, everyRefund))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendRefundKey(nil, everyRefund), b)
+		}, func(r relay.Reader) error { _, err := r.Refund(everyRefund); return err }},
+		{"payer under another key", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return txn.Set(appendPayerKey(nil, "other"), row(t, s, appendPayerKey(nil, "payer")))
+		}, nil},
+		{"flipped tally", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendTallyKey(nil, everyTally))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendTallyKey(nil, everyTally), b)
+		}, func(r relay.Reader) error { _, err := r.Tally(everyTally); return err }},
 		{"damaged index", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			return txn.Set(appendTokenKey(nil, "open"), []byte("nonsense"))
 		}, func(r relay.Reader) error { _, err := r.OrderByToken("open"); return err }},
@@ -138,6 +212,26 @@ func TestVerifyFinds(t *testing.T) {
 			}
 		})
 	}
+}
+
+func taskOf(kind relay.TaskKind, number string, due time.Time) []byte {
+	return appendTaskKey(nil, kind, relay.Task{MchID: "m", Number: number, DueAt: due})
+}
+
+// editOrder rewrites the open order behind the store's back.
+func editOrder(t *testing.T, s *Store, txn *badger.Txn, edit func(*relay.Order)) error {
+	t.Helper()
+	var o relay.Order
+	err := s.View(t.Context(), func(r relay.Reader) (err error) {
+		o, err = r.Order(relay.OrderKey{ClientID: "c", OrderNo: "open"})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	edit(&o)
+	b, err := store.EncodeOrder(nil, &o)
+	return errors.Join(err, txn.Set(appendOrderKey(nil, o.OrderKey), b))
 }
 
 func TestVerifyEnds(t *testing.T) {
