@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,10 @@ var records = []record{
 	kindOf(store.KindPayer, store.EncodePayer, store.DecodePayer),
 }
 
+// kinds is records and what is no record but a number.
+var kinds = append(slices.Clone(records), kindOf(store.KindTally,
+	func(dst []byte, fen *int64) ([]byte, error) { return store.EncodeTally(dst, *fen) }, store.DecodeTally))
+
 func roundTrip(t *testing.T, r record, p any) []byte {
 	t.Helper()
 	row, err := r.encode(nil, p)
@@ -67,7 +72,7 @@ func roundTrip(t *testing.T, r record, p any) []byte {
 
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
-	for _, r := range records {
+	for _, r := range kinds {
 		t.Run(r.kind.String(), func(t *testing.T) {
 			t.Parallel()
 			roundTrip(t, r, r.fresh())
@@ -251,36 +256,81 @@ func TestPayloads(t *testing.T) {
 }
 
 // The golden rows are those of schema version 1, each beside its record as
-// JSON. Later versions must read them; they are never rewritten for a version
-// that is out.
+// JSON: v1 as it came out first, v1-3 with the fields that two generations,
+// refunds and tasks added. Later programs must read them; only the newest are
+// rewritten, and those not once they are out.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	for _, r := range records {
-		t.Run(r.kind.String(), func(t *testing.T) {
-			t.Parallel()
-			name := filepath.Join("testdata", "v1", r.kind.String())
-			if *update {
-				writeGolden(t, r, name)
+	const newest = "v1-3"
+	for _, dir := range []string{"v1", newest} {
+		for _, r := range kinds {
+			if dir == "v1" && r.kind == store.KindTally {
+				continue // came later
 			}
-			row, err := hex.DecodeString(strings.TrimSpace(read(t, name+".hex")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := r.fresh()
-			if err := json.Unmarshal([]byte(read(t, name+".json")), want); err != nil {
-				t.Fatal(err)
-			}
-			got, err := r.decode(row)
-			if err != nil {
-				t.Fatalf("decoding the golden row: %v", err)
-			}
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("golden row:\n got %+v\nwant %+v", got, want)
-			}
-			if again, err := r.encode(nil, want); err != nil || store.SchemaVersion == 1 && !bytes.Equal(again, row) {
-				t.Errorf("encoding has changed without a new schema version: got %x, %v, want %x", again, err, row)
-			}
-		})
+			t.Run(dir+"/"+r.kind.String(), func(t *testing.T) {
+				t.Parallel()
+				name := filepath.Join("testdata", dir, r.kind.String())
+				if *update && dir == newest {
+					writeGolden(t, r, name)
+				}
+				testGolden(t, r, name)
+			})
+		}
+	}
+}
+
+func testGolden(t *testing.T, r record, name string) {
+	t.Helper()
+	row, err := hex.DecodeString(strings.TrimSpace(read(t, name+".hex")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := r.fresh()
+	if err := json.Unmarshal([]byte(read(t, name+".json")), want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.decode(row)
+	if err != nil {
+		t.Fatalf("decoding the golden row: %v", err)
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("golden row:\n got %+v\nwant %+v", got, want)
+	}
+	if again, err := r.encode(nil, want); err != nil || store.SchemaVersion == 1 && !bytes.Equal(again, row) {
+		t.Errorf("encoding has changed without a new schema version: got %x, %v, want %x", again, err, row)
+	}
+}
+
+func TestTally(t *testing.T) {
+	t.Parallel()
+	dst := []byte("before")
+	if got, err := store.EncodeTally(dst, -1); err == nil || string(got) != "before" {
+		t.Errorf("below 0: got %q, %v, want an error and dst as before", got, err)
+	}
+	for name, payload := range map[string][]byte{
+		"no number":       {},
+		"cut short":       {0xff},
+		"something after": {1, 1},
+		"too large":       {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+		"longer than any": {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1},
+	} {
+		row, err := store.Seal(nil, store.KindTally, payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fen, err := store.DecodeTally(row); !errors.Is(err, relay.ErrCorrupt) || fen != 0 {
+			t.Errorf("%s: got %d, %v, want ErrCorrupt", name, fen, err)
+		}
+	}
+	row, err := store.EncodeTally(nil, 300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.DecodeTally(row[:len(row)-1]); !errors.Is(err, relay.ErrCorrupt) {
+		t.Errorf("row cut short: got %v, want ErrCorrupt", err)
+	}
+	if _, err := store.DecodePayer(row); !errors.Is(err, relay.ErrCorrupt) {
+		t.Errorf("read as a payer: got %v, want ErrCorrupt", err)
 	}
 }
 
@@ -315,7 +365,7 @@ func writeGolden(t *testing.T, r record, name string) {
 // FuzzDecode feeds payloads that pass the checksum: decoding must not panic,
 // and what it accepts must survive another round.
 func FuzzDecode(f *testing.F) {
-	for i, r := range records {
+	for i, r := range kinds {
 		p := r.fresh()
 		storetest.Fill(p, i)
 		row, err := r.encode(nil, p)
@@ -329,7 +379,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(i, payload)
 	}
 	f.Fuzz(func(t *testing.T, which int, payload []byte) {
-		r := records[uint(which)%uint(len(records))]
+		r := kinds[uint(which)%uint(len(kinds))]
 		if got, err := r.decode(payload); err == nil {
 			t.Fatalf("a row without an envelope was read as %+v", got)
 		}

@@ -24,7 +24,7 @@ func DecodeTally(row []byte) (int64, error) {
 		return 0, err
 	}
 	v, n := binary.Uvarint(payload)
-	if n != len(payload) || v > 1<<62 {
+	if n <= 0 || n != len(payload) || v > 1<<62 {
 		return 0, fmt.Errorf("%s row: %w: %w", KindTally, relay.ErrCorrupt, errRange)
 	}
 	return int64(v), nil

@@ -161,19 +161,32 @@ func (t *tx) PutRefund(r *relay.Refund) error {
 	if err != nil {
 		return err
 	}
-	if c.RefundNo != "" {
-		if err := store.CheckKey(store.KindRefund, c.ClientID, c.RefundNo); err != nil {
-			return err
-		}
-		no := refundNo{c.ClientID, c.RefundNo}
-		if k, ok := t.refundNos[no]; ok && k != c.RefundKey {
-			return fmt.Errorf("refund number: %w", store.ErrExists)
-		}
-		set(t, t.refundNos, no, c.RefundKey)
-	}
 	old := t.refunds[c.RefundKey]
+	if err := t.moveRefundNo(&old, &c); err != nil {
+		return err
+	}
 	t.moveTask(relay.TaskFollowRefund, taskAt(old.DueAt, c.MchID, c.OutRefundNo), taskAt(c.DueAt, c.MchID, c.OutRefundNo))
 	set(t, t.refunds, c.RefundKey, c)
+	return nil
+}
+
+// moveRefundNo keeps the index by the client's own number.
+func (t *tx) moveRefundNo(old, r *relay.Refund) error {
+	no := refundNo{r.ClientID, r.RefundNo}
+	if k, ok := t.refundNos[no]; ok && k != r.RefundKey {
+		return fmt.Errorf("refund number: %w", store.ErrExists)
+	}
+	if r.RefundNo != "" {
+		if err := store.CheckKey(store.KindRefund, r.ClientID, r.RefundNo); err != nil {
+			return err
+		}
+	}
+	if old.RefundNo != "" {
+		unset(t, t.refundNos, refundNo{old.ClientID, old.RefundNo})
+	}
+	if r.RefundNo != "" {
+		set(t, t.refundNos, no, r.RefundKey)
+	}
 	return nil
 }
 

@@ -49,7 +49,7 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		client, no := fmt.Sprint("c", n%2), fmt.Sprint("n", n)
 		at := T0.Add(time.Duration(rng.IntN(1000)) * time.Second)
 		var err error
-		switch rng.IntN(8) {
+		switch rng.IntN(11) {
 		case 0:
 			o := order(client, no)
 			o.Status = []relay.OrderStatus{relay.OrderCreated, relay.OrderPaying, relay.OrderPaid, relay.OrderClosed}[rng.IntN(4)]
@@ -58,7 +58,7 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		case 1:
 			p := new(relay.Payment)
 			Fill(p, rng.IntN(100))
-			p.PaymentKey = relay.PaymentKey{MchID: "m", OutTradeNo: no}
+			p.PaymentKey, p.AskAt = relay.PaymentKey{MchID: "m", OutTradeNo: no}, sometimes(rng, at)
 			err = tx.PutPayment(p)
 		case 2:
 			e := &relay.Evidence{Payment: relay.PaymentKey{MchID: "m", OutTradeNo: no}, ID: fmt.Sprint(rng.IntN(4)), ReceivedAt: at}
@@ -83,6 +83,17 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		case 7:
 			c := &relay.Case{ID: fmt.Sprint("case_", n), Kind: relay.CasePaidAfterClose, Payment: relay.PaymentKey{MchID: "m", OutTradeNo: no}, SeenAt: at}
 			err = tx.PutCase(c)
+		case 8:
+			r := refund(no, client, fmt.Sprint("no", rng.IntN(2*modelSize))) // sometimes another's
+			r.DueAt, r.AmountFen = sometimes(rng, at), int64(rng.IntN(100))
+			if rng.IntN(4) == 0 {
+				r.RefundNo = ""
+			}
+			err = tx.PutRefund(r)
+		case 9:
+			err = tx.PutPayer(&relay.Payer{OpenID: no, AppID: client, SeenAt: at})
+		case 10:
+			err = tx.PutTally(relay.TallyKey{Name: client, Day: no}, int64(rng.IntN(100)-1)) // sometimes refused
 		}
 		if err != nil {
 			return err
@@ -92,6 +103,14 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		return errRefused
 	}
 	return nil
+}
+
+// sometimes is the time, or in one of three cases none.
+func sometimes(rng *rand.Rand, at time.Time) time.Time {
+	if rng.IntN(3) == 0 {
+		return time.Time{}
+	}
+	return at
 }
 
 // everything reads all that a history can have made.
@@ -123,6 +142,16 @@ func everything(t *testing.T, rd relay.Reader) []any {
 		keep(as, err)
 		c, err := rd.CaseOf(relay.CasePaidAfterClose, key)
 		keep(c, err)
+		r, err := rd.Refund(refundKey(no))
+		keep(r, err)
+		y, err := rd.Payer(no)
+		keep(y, err)
+		fen, err := rd.Tally(relay.TallyKey{Name: client, Day: no})
+		keep(fen, err)
+	}
+	for n := range 2 * 2 * modelSize {
+		k, err := rd.RefundByNo(fmt.Sprint("c", n%2), fmt.Sprint("no", n/2))
+		keep(k, err)
 	}
 	for _, client := range []string{"c0", "c1"} {
 		es, err := rd.Events(client, 0, 1000)
@@ -135,6 +164,10 @@ func everything(t *testing.T, rd relay.Reader) []any {
 	for _, until := range []int{0, 500, 1000} {
 		ks, err := rd.OpenOrders(T0.Add(time.Duration(until)*time.Second), 4)
 		keep(ks, err)
+		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund} {
+			tasks, err := rd.Tasks(kind, T0.Add(time.Duration(until)*time.Second), 4)
+			keep(tasks, err)
+		}
 	}
 	cs, err := rd.Cases("", 1000)
 	keep(cs, err)

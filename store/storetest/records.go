@@ -20,11 +20,14 @@ type records struct {
 	delivery relay.Delivery
 	attempt  relay.Attempt
 	held     relay.Case
+	refund   relay.Refund
+	payer    relay.Payer
+	day      relay.TallyKey
 }
 
 func newRecords() *records {
 	r := new(records)
-	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held} {
+	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held, &r.refund, &r.payer, &r.day} {
 		Fill(p, 10+i)
 	}
 	return r
@@ -32,8 +35,11 @@ func newRecords() *records {
 
 func (r *records) put(tx relay.Tx) error {
 	return all(tx.PutOrder(&r.order), tx.PutPayment(&r.payment), tx.PutEvidence(&r.evidence), tx.AddEvent(&r.event),
-		tx.PutDelivery(&r.delivery), tx.AddAttempt(&r.attempt), tx.PutCase(&r.held))
+		tx.PutDelivery(&r.delivery), tx.AddAttempt(&r.attempt), tx.PutCase(&r.held),
+		tx.PutRefund(&r.refund), tx.PutPayer(&r.payer), tx.PutTally(r.day, tallyOfRecords))
 }
+
+const tallyOfRecords = 1234
 
 func (r *records) check(t *testing.T, rd relay.Reader) {
 	t.Helper()
@@ -71,6 +77,18 @@ func (r *records) check(t *testing.T, rd relay.Reader) {
 	same("Case", c, err, r.held)
 	c, err = rd.CaseOf(r.held.Kind, r.held.Payment)
 	same("CaseOf", c, err, r.held)
+	f, err := rd.Refund(r.refund.RefundKey)
+	same("Refund", f, err, r.refund)
+	fk, err := rd.RefundByNo(r.refund.ClientID, r.refund.RefundNo)
+	same("RefundByNo", fk, err, r.refund.RefundKey)
+	y, err := rd.Payer(r.payer.OpenID)
+	same("Payer", y, err, r.payer)
+	fen, err := rd.Tally(r.day)
+	same("Tally", fen, err, int64(tallyOfRecords))
+	tasks, err := rd.Tasks(relay.TaskAskPayment, r.payment.AskAt, 10)
+	same("Tasks of payments", tasks, err, []relay.Task{{MchID: r.payment.MchID, Number: r.payment.OutTradeNo, DueAt: r.payment.AskAt}})
+	tasks, err = rd.Tasks(relay.TaskFollowRefund, r.refund.DueAt, 10)
+	same("Tasks of refunds", tasks, err, []relay.Task{{MchID: r.refund.MchID, Number: r.refund.OutRefundNo, DueAt: r.refund.DueAt}})
 }
 
 func testRecords(t *testing.T, b Backend) {
@@ -109,6 +127,12 @@ func testNotFound(t *testing.T, b Backend) {
 		wantIs(t, "Case", err, relay.ErrNotFound)
 		_, err = rd.CaseOf(relay.CaseDuplicatePayment, relay.PaymentKey{MchID: "m", OutTradeNo: "none"})
 		wantIs(t, "CaseOf", err, relay.ErrNotFound)
+		_, err = rd.Refund(refundKey("none"))
+		wantIs(t, "Refund", err, relay.ErrNotFound)
+		_, err = rd.RefundByNo("c", "none")
+		wantIs(t, "RefundByNo", err, relay.ErrNotFound)
+		_, err = rd.Payer("none")
+		wantIs(t, "Payer", err, relay.ErrNotFound)
 		ev, err := rd.Evidence(relay.PaymentKey{MchID: "m", OutTradeNo: "none"})
 		es, err2 := rd.Events("c", 0, 10)
 		as, err3 := rd.Attempts("none")
@@ -135,6 +159,7 @@ func testBadKeys(t *testing.T, b Backend) {
 			r := newRecords()
 			r.order.OrderNo, r.payment.MchID, r.evidence.ID, r.event.ID = bad, bad, bad, bad
 			r.delivery.EventID, r.attempt.EventID, r.held.ID = bad, bad, bad
+			r.refund.OutRefundNo, r.payer.OpenID, r.day.Name = bad, bad, bad
 			wantIs(t, "PutOrder", tx.PutOrder(&r.order), store.ErrKey)
 			wantIs(t, "PutPayment", tx.PutPayment(&r.payment), store.ErrKey)
 			wantIs(t, "PutEvidence", tx.PutEvidence(&r.evidence), store.ErrKey)
@@ -142,6 +167,10 @@ func testBadKeys(t *testing.T, b Backend) {
 			wantIs(t, "PutDelivery", tx.PutDelivery(&r.delivery), store.ErrKey)
 			wantIs(t, "AddAttempt", tx.AddAttempt(&r.attempt), store.ErrKey)
 			wantIs(t, "PutCase", tx.PutCase(&r.held), store.ErrKey)
+			wantIs(t, "PutRefund", tx.PutRefund(&r.refund), store.ErrKey)
+			wantIs(t, "PutPayer", tx.PutPayer(&r.payer), store.ErrKey)
+			wantIs(t, "PutTally", tx.PutTally(r.day, 1), store.ErrKey)
+			wantIs(t, "PutTally of a day", tx.PutTally(relay.TallyKey{Name: "n", Day: bad}, 1), store.ErrKey)
 			wantIs(t, "ClaimNonce", tx.ClaimNonce("c", bad, T0), store.ErrKey)
 			return nil
 		})
@@ -190,7 +219,7 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 		if err := errors.Join(err, err2, err3); err != nil {
 			return err
 		}
-		if o.Payments[0] == "scribbled" || o.Metadata[0] == '!' || es[0].Body[0] == '!' || d.Schedule[0] == -1 {
+		if o.Payments[0] == "scribbled" || o.Refunds[0] == "scribbled" || d.Payload[0] == '!' || o.Metadata[0] == '!' || es[0].Body[0] == '!' || d.Schedule[0] == -1 {
 			t.Errorf("a record changed with its caller's memory: %+v %s %+v", o, es[0].Body, d)
 		}
 		return nil
@@ -200,6 +229,7 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 func scribble(r *records) {
 	r.order.Payments[0], r.order.Metadata[0], r.event.Body[0], r.delivery.Schedule[0] = "scribbled", '!', '!', -1
 	r.evidence.Plaintext[0], r.attempt.Answer[0] = '!', '!'
+	r.order.Refunds[0], r.delivery.Payload[0] = "scribbled", '!'
 }
 
 func testToken(t *testing.T, b Backend) {

@@ -47,13 +47,27 @@ func leavesNothing(t *testing.T, s relay.Store, try func() error, right func(err
 		wantIs(t, "Event", err, relay.ErrNotFound)
 		_, err = rd.CaseOf(r.held.Kind, r.held.Payment)
 		wantIs(t, "CaseOf", err, relay.ErrNotFound)
-		ev, err := rd.Evidence(r.evidence.Payment)
+		_, err = rd.Refund(r.refund.RefundKey)
+		wantIs(t, "Refund", err, relay.ErrNotFound)
+		_, err = rd.RefundByNo(r.refund.ClientID, r.refund.RefundNo)
+		wantIs(t, "RefundByNo", err, relay.ErrNotFound)
+		_, err = rd.Payer(r.payer.OpenID)
+		wantIs(t, "Payer", err, relay.ErrNotFound)
+		fen, err := rd.Tally(r.day)
+		wantEqual(t, "Tally", fen, int64(0))
+		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund} {
+			tasks, err := rd.Tasks(kind, T0.Add(1000*time.Hour), 9)
+			if err != nil || len(tasks) > 0 {
+				t.Errorf("Tasks of %s: got %v, %v, want none", kind, tasks, err)
+			}
+		}
+		ev, err4 := rd.Evidence(r.evidence.Payment)
 		es, err2 := rd.Events(r.event.ClientID, 0, 9)
 		as, err3 := rd.Attempts(r.attempt.EventID)
 		if len(ev)+len(es)+len(as)+len(queues(t, rd)) > 0 {
 			t.Errorf("lists: got %v %v %v, want none", ev, es, as)
 		}
-		return errors.Join(err, err2, err3)
+		return errors.Join(err, err2, err3, err4)
 	}
 	if err := try(); !right(err) {
 		t.Errorf("Update: got %v", err)
