@@ -131,6 +131,10 @@ func TestVerifyFinds(t *testing.T) {
 		{"task without its payment", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			return txn.Delete(appendPaymentKey(nil, everyPayment))
 		}, nil},
+		{"transaction of another payment", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			b, err := store.Seal(nil, store.KindIndex, []byte(everyPayment.OutTradeNo))
+			return errors.Join(err, txn.Set(appendTransactionKey(nil, everyPayment.MchID, "other"), b))
+		}, nil},
 		{"task at another time", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			key := taskOf(relay.TaskAskPayment, everyPayment.OutTradeNo, storetest.T0)
 			return errors.Join(txn.Delete(key), txn.Set(taskOf(relay.TaskAskPayment, everyPayment.OutTradeNo, storetest.T0.Add(1)), noRow))
