@@ -83,7 +83,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // secretNames are the query parameters that must not be kept in access logs:
 // WeChat's login codes, signatures of links, and what clients of WeChat's own
 // calls send in the address.
-var secretNames = [...]string{"code=", "sig=", "secret=", "access_token=", "refresh_token="}
+var secretNames = [...]string{"code=", "sig=", "sign=", "secret=", "access_token=", "refresh_token="}
 
 // secretQuery reports whether a query holds one of them. Caddy redacts
 // headers in access logs and never queries (threats H04).

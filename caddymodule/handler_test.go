@@ -94,6 +94,7 @@ func TestSecretQuery(t *testing.T) {
 		"code=061&state=s":        true,
 		"state=s&code=061":        true,
 		"order_no=A&sig=abc":      true,
+		"order_no=A&sign=abc":     true,
 		"appid=1&secret=s&code=c": true,
 		"access_token=t&openid=o": true,
 		"a&&sig=":                 true,

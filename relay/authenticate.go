@@ -20,7 +20,7 @@ func (s *Service) Authenticate(req SignedRequest) (*Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTimestamp(a.timestamp, s.rt.now(), timestampWindow); err != nil {
+	if err := checkTimestamp(a.timestamp, s.rt.now()); err != nil {
 		return nil, err
 	}
 	client, known := s.clients[a.clientID]

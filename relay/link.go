@@ -71,11 +71,14 @@ func (p *linkParams) place(name string) *string {
 // amount.
 func verifyCheckoutLink(c *Client, o *Order, host, target string, now time.Time) error {
 	path, rawQuery, _ := strings.Cut(target, "?")
+	if compatLink(c, rawQuery) {
+		return verifyCompatLink(c, o, rawQuery, now)
+	}
 	p, signed, sig, err := parseLink(rawQuery)
 	if err != nil {
 		return err
 	}
-	if err := checkTimestamp(p.timestamp, now, timestampWindow); err != nil {
+	if err := checkTimestamp(p.timestamp, now); err != nil {
 		return err
 	}
 	if !macMatches(c.Secrets, linkText(c.ID, host, path, signed), decodeExact(base64.RawURLEncoding, sig)) {

@@ -54,6 +54,7 @@ type Runtime struct {
 	dispatcher *Dispatcher
 	current    atomic.Pointer[Service]
 	limits     rateLimits
+	compat     compatPins
 	watchers   watchers
 	flows      flows
 	prepaying  keyedLocks[OrderKey]

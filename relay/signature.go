@@ -146,12 +146,13 @@ func isURLSafe(c byte) bool { return isAlnum(c) || c == '_' || c == '-' }
 
 // checkTimestamp refuses a time that is not plain decimal Unix seconds, or
 // too far from now.
-func checkTimestamp(timestamp string, now time.Time, window time.Duration) error {
+func checkTimestamp(timestamp string, now time.Time) error {
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil || strconv.FormatInt(seconds, 10) != timestamp || seconds < 0 {
 		return refuse(KindTimestamp, "timestamp", "plain decimal Unix seconds, please")
 	}
-	if diff := now.Unix() - seconds; diff > int64(window/time.Second) || diff < -int64(window/time.Second) {
+	const window = int64(timestampWindow / time.Second)
+	if diff := now.Unix() - seconds; diff > window || diff < -window {
 		return refuse(KindTimestamp, "timestamp", "more than 300 seconds from our time; set your clock by the Date header")
 	}
 	return nil

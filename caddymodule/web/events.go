@@ -22,7 +22,7 @@ func (x *exchange) listEvents() error {
 	if err != nil {
 		return err
 	}
-	query, err := x.query("after", "limit")
+	query, err := x.query(&s, "after", "limit")
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (x *exchange) showEvent() error {
 	if err != nil {
 		return err
 	}
-	if _, err := x.query(); err != nil {
+	if _, err := x.query(&s); err != nil {
 		return err
 	}
 	id, err := x.eventID()
@@ -64,7 +64,7 @@ func (x *exchange) deliverEvent() error {
 	if err != nil {
 		return err
 	}
-	if err := x.decodeEmpty(s.body); err != nil {
+	if err := x.decodeEmpty(&s); err != nil {
 		return err
 	}
 	id, err := x.eventID()

@@ -18,6 +18,7 @@ type exchange struct {
 	w        *answerWriter
 	r        *http.Request
 	id       string
+	route    route
 	param    string // the segment of the path that names something
 	clientID string // once the signature was verified
 }
@@ -58,7 +59,7 @@ var endpoints = [routeCount]endpoint{
 // before any rewriting, because signatures cover them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt, param := h.find(PathOf(r.URL))
-	x := &exchange{Handler: h, w: &answerWriter{ResponseWriter: w}, r: r, id: h.requestID(), param: param}
+	x := &exchange{Handler: h, w: &answerWriter{ResponseWriter: w}, r: r, id: h.requestID(), route: rt, param: param}
 	w.Header().Set("Request-Id", x.id)
 	e := &endpoints[rt]
 	if rt == routeNone {

@@ -23,7 +23,7 @@ func (x *exchange) createOrder() error {
 		return err
 	}
 	var req relay.CreateOrderRequest
-	if err := x.decode(s.body, &req); err != nil {
+	if err := x.decode(&s, &req); err != nil {
 		return err
 	}
 	view, created, err := x.service.CreateOrder(x.r.Context(), s.caller, req)
@@ -38,7 +38,7 @@ func (x *exchange) showOrder() error {
 	if err != nil {
 		return err
 	}
-	query, err := x.query("refresh")
+	query, err := x.query(&s, "refresh")
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (x *exchange) createPayment() error {
 		return err
 	}
 	var req relay.CreatePaymentRequest
-	if err := x.decode(s.body, &req); err != nil {
+	if err := x.decode(&s, &req); err != nil {
 		return err
 	}
 	orderNo, err := x.orderNo()
@@ -82,7 +82,7 @@ func (x *exchange) closeOrder() error {
 	if err != nil {
 		return err
 	}
-	if err := x.decodeEmpty(s.body); err != nil {
+	if err := x.decodeEmpty(&s); err != nil {
 		return err
 	}
 	orderNo, err := x.orderNo()

@@ -28,6 +28,11 @@ const (
 type signed struct {
 	caller *relay.Caller
 	body   []byte
+
+	// fields are what a v2-style request says, the signature's own fields
+	// included; nil for a request that is signed by its header.
+	fields map[string]string
+	call   *compatCall
 }
 
 // authenticate reads the body and checks the signature, in the order of
@@ -41,17 +46,44 @@ func (x *exchange) authenticate() (signed, error) {
 	if err != nil {
 		return signed{}, err
 	}
-	caller, err := x.service.Authenticate(relay.SignedRequest{
-		Method:        x.r.Method,
-		Target:        targetOf(x.r),
-		Authorization: x.r.Header.Values("Authorization"),
-		Body:          body,
-	})
+	s := signed{body: body}
+	if err := x.compat(&s); err != nil {
+		return signed{}, err
+	}
+	if s.fields != nil {
+		s.caller, err = x.service.AuthenticateV2(relay.CompatRequest{Call: x.r.Method + " " + PathOf(x.r.URL), Fields: s.fields, Strong: s.call.strong})
+	} else {
+		s.caller, err = x.service.Authenticate(relay.SignedRequest{
+			Method:        x.r.Method,
+			Target:        targetOf(x.r),
+			Authorization: x.r.Header.Values("Authorization"),
+			Body:          body,
+		})
+	}
 	if err != nil {
 		return signed{}, err
 	}
-	x.clientID = caller.Client.ID
-	return signed{caller: caller, body: body}, nil
+	x.clientID = s.caller.Client.ID
+	return s, nil
+}
+
+// compat takes the fields of a v2-style request, where the route may be
+// called so. One signature is enough: whoever sends two has one of them
+// looked at by somebody else.
+func (x *exchange) compat(s *signed) error {
+	call := compatCalls[x.route]
+	if call == nil {
+		return nil
+	}
+	fields, err := x.compatFields(call, s.body)
+	if len(x.r.Header.Values("Authorization")) > 0 {
+		if err == nil && fields != nil {
+			return paramError("sign", "the request is signed by its Authorization header; leave out sign")
+		}
+		return nil // the header's own way judges what else is wrong
+	}
+	s.fields, s.call = fields, call
+	return err
 }
 
 // authenticateRead is authenticate for a request that changes nothing and
@@ -60,6 +92,9 @@ func (x *exchange) authenticateRead() (signed, error) {
 	s, err := x.authenticate()
 	if err == nil && len(s.body) > 0 {
 		err = paramError("", "this request takes no body")
+	}
+	if err == nil {
+		err = x.namesPath(&s)
 	}
 	return s, err
 }
@@ -74,8 +109,23 @@ func (x *exchange) authenticateWrite() (signed, error) {
 	if err := x.service.CheckNonce(x.r.Context(), s.caller); err != nil {
 		return s, err
 	}
-	_, err = x.query()
+	if s.fields != nil {
+		return s, x.namesPath(&s)
+	}
+	_, err = x.query(&s)
 	return s, err
+}
+
+// namesPath checks the field of a v2-style request that repeats the path's
+// parameter, which puts it under the signature.
+func (x *exchange) namesPath(s *signed) error {
+	if s.fields == nil || s.call.param == "" {
+		return nil
+	}
+	if value, given := s.fields[s.call.param]; given && value != x.param {
+		return paramError(s.call.param, "differs from the one in the address")
+	}
+	return nil
 }
 
 // readBody reads the body once, up to maxBody bytes, within the time given.
@@ -145,22 +195,30 @@ func targetOf(r *http.Request) string {
 	}
 }
 
-// decode reads the JSON object of a signed request into v.
-func (x *exchange) decode(body []byte, v any) error {
+// decode reads what a signed request says into v: a JSON object, or the
+// fields of a v2-style request.
+func (x *exchange) decode(s *signed, v any) error {
+	if s.fields != nil {
+		document, err := s.call.document(s.fields)
+		if err != nil {
+			return err
+		}
+		return decodeJSON(document, v)
+	}
 	if !isJSON(x.r.Header.Values("Content-Type")) {
 		return errMedia
 	}
-	return decodeJSON(body, v)
+	return decodeJSON(s.body, v)
 }
 
 // decodeEmpty takes the body of a request that has nothing to say: none at
 // all, or an empty object.
-func (x *exchange) decodeEmpty(body []byte) error {
-	if len(body) == 0 {
+func (x *exchange) decodeEmpty(s *signed) error {
+	if len(s.body) == 0 {
 		return nil
 	}
 	var nothing struct{}
-	return x.decode(body, &nothing)
+	return x.decode(s, &nothing)
 }
 
 func decodeJSON(body []byte, v any) error {
@@ -168,6 +226,11 @@ func decodeJSON(body []byte, v any) error {
 	if err == nil {
 		return nil
 	}
+	return jsonRefusal(err)
+}
+
+// jsonRefusal words what is wrong with a body.
+func jsonRefusal(err error) error {
 	e, ok := errors.AsType[*strictjson.Error](err)
 	if !ok {
 		return fmt.Errorf("decoding body: %w", err)
@@ -180,12 +243,19 @@ func decodeJSON(body []byte, v any) error {
 }
 
 // isJSON takes application/json, said once and with no charset but UTF-8.
-func isJSON(contentType []string) bool {
+func isJSON(contentType []string) bool { return isMedia(contentType, "application/json") }
+
+// isForm takes a form's encoding likewise.
+func isForm(contentType []string) bool {
+	return isMedia(contentType, "application/x-www-form-urlencoded")
+}
+
+func isMedia(contentType []string, want string) bool {
 	if len(contentType) != 1 {
 		return false
 	}
 	media, params, err := mime.ParseMediaType(contentType[0])
-	if err != nil || media != "application/json" {
+	if err != nil || media != want {
 		return false
 	}
 	for name, value := range params {
@@ -197,8 +267,11 @@ func isJSON(contentType []string) bool {
 }
 
 // query reads the parameters of an address: known names only, each at most
-// once.
-func (x *exchange) query(known ...string) (map[string]string, error) {
+// once. Those of a v2-style request were read with its signature.
+func (x *exchange) query(s *signed, known ...string) (map[string]string, error) {
+	if s.fields != nil {
+		return s.fields, nil
+	}
 	return parseQuery(x.r.URL.RawQuery, known...)
 }
 

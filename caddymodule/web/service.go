@@ -19,6 +19,7 @@ type Service interface {
 // Authenticator checks signed requests.
 type Authenticator interface {
 	Authenticate(req relay.SignedRequest) (*relay.Caller, error)
+	AuthenticateV2(req relay.CompatRequest) (*relay.Caller, error)
 	CheckNonce(ctx context.Context, c *relay.Caller) error
 }
 

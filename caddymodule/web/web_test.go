@@ -29,22 +29,23 @@ type fakeService struct {
 	mu    sync.Mutex // guards calls
 	calls []string
 
-	authenticate  func(relay.SignedRequest) error
-	checkNonce    error
-	createOrder   func(relay.CreateOrderRequest) (relay.CreatedOrderView, bool, error)
-	order         func(orderNo string, refresh bool) (relay.OrderView, error)
-	createPayment func(orderNo string, req relay.CreatePaymentRequest) (relay.PaymentInvocation, bool, error)
-	closeOrder    func(orderNo string) (relay.OrderView, error)
-	events        func(after string, limit int) (relay.EventPage, error)
-	event         func(id string) (relay.EventView, error)
-	deliver       func(id string) (relay.EventView, error)
-	checkout      func(relay.CheckoutRequest) (relay.CheckoutResult, error)
-	status        func(token string) (relay.CheckoutStatus, error)
-	watch         func(token string) (<-chan struct{}, func(), error)
-	code          func(token string) (string, error)
-	login         func(relay.LoginCallback) (string, error)
-	notify        func(context.Context, string, relay.RawNotification) error
-	sandbox       bool
+	authenticate   func(relay.SignedRequest) error
+	authenticateV2 func(relay.CompatRequest) error
+	checkNonce     error
+	createOrder    func(relay.CreateOrderRequest) (relay.CreatedOrderView, bool, error)
+	order          func(orderNo string, refresh bool) (relay.OrderView, error)
+	createPayment  func(orderNo string, req relay.CreatePaymentRequest) (relay.PaymentInvocation, bool, error)
+	closeOrder     func(orderNo string) (relay.OrderView, error)
+	events         func(after string, limit int) (relay.EventPage, error)
+	event          func(id string) (relay.EventView, error)
+	deliver        func(id string) (relay.EventView, error)
+	checkout       func(relay.CheckoutRequest) (relay.CheckoutResult, error)
+	status         func(token string) (relay.CheckoutStatus, error)
+	watch          func(token string) (<-chan struct{}, func(), error)
+	code           func(token string) (string, error)
+	login          func(relay.LoginCallback) (string, error)
+	notify         func(context.Context, string, relay.RawNotification) error
+	sandbox        bool
 }
 
 func (f *fakeService) called(name string) {
@@ -63,6 +64,16 @@ func (f *fakeService) Authenticate(req relay.SignedRequest) (*relay.Caller, erro
 	f.called("authenticate")
 	if f.authenticate != nil {
 		if err := f.authenticate(req); err != nil {
+			return nil, err
+		}
+	}
+	return &relay.Caller{Client: &relay.Client{ID: clientID}}, nil
+}
+
+func (f *fakeService) AuthenticateV2(req relay.CompatRequest) (*relay.Caller, error) {
+	f.called("authenticate v2")
+	if f.authenticateV2 != nil {
+		if err := f.authenticateV2(req); err != nil {
 			return nil, err
 		}
 	}
