@@ -43,7 +43,8 @@ type ClientOptions struct {
 	BaseURL   string
 	BackupURL string
 	// HTTP makes the requests; nil means a client of its own. Redirects are
-	// never followed and cookies never kept, whatever it says.
+	// never followed and cookies never kept, whatever it says, and the time
+	// is AttemptTimeout's, because files take longer than calls.
 	HTTP *http.Client
 	// AttemptTimeout bounds one try; 0 means DefaultAttemptTimeout. The
 	// context of a call bounds all tries together.
@@ -108,6 +109,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		rand:           o.Rand,
 		hooks:          o.Hooks,
 	}
+	c.http.Timeout = 0
 	c.setDefaults()
 	var err error
 	problems := o.problems()

@@ -27,6 +27,17 @@ type call struct {
 	serial string // key that WeChat shall sign with; empty for the ring's choice
 	// verify replaces the ring's check of a success answer.
 	verify func(h http.Header, body []byte) error
+	// file says that the answer is a file, which is long and not signed
+	// (v3.md section 14); the caller checks its hash.
+	file bool
+}
+
+// limits are the size and the time that an answer may take.
+func (c *Client) limits(cl call) (size int64, timeout time.Duration) {
+	if cl.file {
+		return MaxBill, billTimeout
+	}
+	return maxAnswer, c.attemptTimeout
 }
 
 // do makes a call, repeating it at either host where that may help, and
@@ -67,7 +78,8 @@ func (c *Client) jitter(wait time.Duration) time.Duration {
 
 // attempt makes one try with a fresh nonce and time, and reports it.
 func (c *Client) attempt(ctx context.Context, cl call, host, try int) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.attemptTimeout)
+	_, timeout := c.limits(cl)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := c.request(ctx, cl, c.hosts.URL(host))
 	if err != nil {
@@ -103,7 +115,11 @@ func (c *Client) request(ctx context.Context, cl call, base string) (*http.Reque
 		MchID: c.mchID, Nonce: nonce, Timestamp: timestamp, SerialNo: c.serial, Signature: signature,
 	}.String())
 	req.Header.Set("Accept", "application/json")
-	// A compressed answer could grow without bound; none is long.
+	if cl.file {
+		req.Header.Set("Accept", "*/*")
+	}
+	// A compressed answer could grow without bound; none is long but files,
+	// whose own compression the caller undoes.
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("User-Agent", c.userAgent)
 	if len(cl.body) > 0 {
@@ -126,7 +142,8 @@ func (c *Client) exchange(ctx context.Context, cl call, req *http.Request) (stat
 		return 0, nil, &transportError{err: transport.WithoutURL(err)}
 	}
 	defer resp.Body.Close()
-	body, err = transport.ReadAll(resp.Body, maxAnswer)
+	size, _ := c.limits(cl)
+	body, err = transport.ReadAll(resp.Body, size)
 	if _, ok := errors.AsType[*transport.TooLongError](err); ok {
 		return resp.StatusCode, nil, err
 	} else if err != nil {
@@ -144,9 +161,12 @@ func (c *Client) exchange(ctx context.Context, cl call, req *http.Request) (stat
 // believe verifies a success. Without a right signature it is taken for
 // forged (threats B08 and B09).
 func (c *Client) believe(ctx context.Context, cl call, h http.Header, body []byte) (err error) {
-	if cl.verify != nil {
+	switch {
+	case cl.file:
+		return nil
+	case cl.verify != nil:
 		err = cl.verify(h, body)
-	} else {
+	default:
 		_, err = c.keys.Verify(ctx, h, body, c.now())
 	}
 	if e, ok := errors.AsType[*VerifyError](err); ok && c.hooks.AnswerRefused != nil {
