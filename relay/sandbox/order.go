@@ -98,7 +98,7 @@ type order struct {
 }
 
 // Paid reports whether the order was paid, whatever came later.
-func (o *order) Paid() bool { return o.State == stateSuccess || o.State == stateRefund }
+func (o order) Paid() bool { return o.State == stateSuccess || o.State == stateRefund }
 
 // Unpaid reports whether the phone can pay the order.
 func (o order) Unpaid() bool { return o.State == stateNotPay }

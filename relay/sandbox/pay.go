@@ -11,11 +11,12 @@ import (
 )
 
 // payRequest is the body of POST /sandbox/pay: what the buyer does. Exactly
-// one of the first three names the order.
+// one of the first four names the order.
 type payRequest struct {
 	OutTradeNo string `json:"out_trade_no"`
 	CodeURL    string `json:"code_url"`
 	PrepayID   string `json:"prepay_id"`
+	H5URL      string `json:"h5_url"`
 
 	MchID     string `json:"mchid"`   // when two merchants have the number
 	OpenID    string `json:"openid"`  // under the app id that the order asks for; default: who the order asks for, or the phone's user
@@ -36,7 +37,7 @@ type payResult struct {
 }
 
 // errPayRequest says that a pay request makes no sense.
-var errPayRequest = errors.New("give one of out_trade_no, code_url and prepay_id; outcome is success or cancel; amount is positive")
+var errPayRequest = errors.New("give one of out_trade_no, code_url, prepay_id and h5_url; outcome is success or cancel; amount is positive")
 
 // pay lets the buyer pay or cancel.
 func (s *Sandbox) pay(request *payRequest, phoneUser user) (payResult, error) {
@@ -110,18 +111,22 @@ func (b buyer) complete(appID, subAppID string, phoneUser user) buyer {
 
 // orderToPay finds the order that a pay request names.
 func (s *Sandbox) orderToPay(request *payRequest) (order, error) {
+	names := []string{request.OutTradeNo, request.CodeURL, request.PrepayID, request.H5URL}
+	given := slices.DeleteFunc(names, func(name string) bool { return name == "" })
 	switch {
-	case request.OutTradeNo != "" && request.CodeURL == "" && request.PrepayID == "":
-		if request.MchID != "" {
-			return s.ledger.byNumber(orderKey{MchID: request.MchID, OutTradeNo: request.OutTradeNo})
-		}
+	case len(given) != 1:
+		return order{}, errPayRequest
+	case request.OutTradeNo != "" && request.MchID != "":
+		return s.ledger.byNumber(orderKey{MchID: request.MchID, OutTradeNo: request.OutTradeNo})
+	case request.OutTradeNo != "":
 		return s.ledger.byOutTradeNo(request.OutTradeNo)
-	case request.CodeURL != "" && request.OutTradeNo == "" && request.PrepayID == "":
+	case request.CodeURL != "":
 		return s.ledger.byCode(request.CodeURL)
-	case request.PrepayID != "" && request.OutTradeNo == "" && request.CodeURL == "":
+	case request.PrepayID != "":
 		return s.ledger.byPrepayID(request.PrepayID)
+	default:
+		return s.byH5URL(request.H5URL)
 	}
-	return order{}, errPayRequest
 }
 
 // servePay answers POST /sandbox/pay, as JSON or from the phone's form.
@@ -200,6 +205,7 @@ func readPay(w http.ResponseWriter, r *http.Request) (request *payRequest, form 
 		OutTradeNo: values.Get("out_trade_no"),
 		CodeURL:    values.Get("code_url"),
 		PrepayID:   values.Get("prepay_id"),
+		H5URL:      values.Get("h5_url"),
 		MchID:      values.Get("mchid"),
 		OpenID:     values.Get("openid"),
 		AmountFen:  int64(amount),

@@ -75,10 +75,16 @@ type phoneGroup struct {
 
 // livePage is the part of the page that changes by itself.
 type livePage struct {
-	Orders   []order
+	Orders   []liveOrder
 	Attempts []attempt
 	Faults   []fault
 	Rotation int
+}
+
+// liveOrder is an order with its refunds.
+type liveOrder struct {
+	order
+	Refunds []refund
 }
 
 // servePhone answers GET /sandbox.
@@ -100,8 +106,12 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 // serveLive answers GET /sandbox/live: the part of the page that the script
 // fetches again and again.
 func (s *Sandbox) serveLive(w http.ResponseWriter, r *http.Request) {
+	var orders []liveOrder
+	for _, o := range s.ledger.newest(shownOrders) {
+		orders = append(orders, liveOrder{o, s.ledger.refundsOf(o.orderKey)})
+	}
 	s.pages.Render(w, r, http.StatusOK, "live.html", livePage{
-		Orders:   s.ledger.newest(shownOrders),
+		Orders:   orders,
 		Attempts: s.notifier.recent(shownAttempts),
 		Faults:   s.faults.pending(),
 		Rotation: int(s.platform.stage()),

@@ -269,8 +269,10 @@ func TestNewReportsEveryFault(t *testing.T) {
 	if err == nil {
 		t.Fatal("New accepted nonsense")
 	}
-	for _, want := range []string{"time scale", "order limit", `"nonsense"`, `"wx1"`, `merchant "x"`, `merchant "2"`, `merchant "3"`, `merchant "4"`, `merchant "5"`, `merchant "6"`,
-		`"wx2": listed twice`, `no kind "robot"`} {
+	for _, want := range []string{
+		"time scale", "order limit", `"nonsense"`, `"wx1"`, `"wx2": listed twice`, `no kind "robot"`,
+		`merchant "x"`, `merchant "2"`, `merchant "3"`, `merchant "4"`, `merchant "5"`, `merchant "6"`,
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not name %s: %v", want, err)
 		}
