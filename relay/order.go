@@ -104,4 +104,7 @@ type Order struct {
 	// Refunds lists the out_refund_no of everything that goes or went back,
 	// oldest first, that of anomalies too.
 	Refunds []string
+
+	// Splits lists the out_order_no of each sharing of the money, oldest first.
+	Splits []string
 }

@@ -38,6 +38,7 @@ type Reader interface {
 	DeliveryReader
 	CaseReader
 	RefundReader
+	SplitReader
 	PayerReader
 	TallyReader
 	TaskReader
@@ -52,6 +53,7 @@ type Tx interface {
 	DeliveryWriter
 	CaseWriter
 	RefundWriter
+	SplitWriter
 	PayerWriter
 	TallyWriter
 	NonceWriter
@@ -154,6 +156,20 @@ type RefundWriter interface {
 	PutRefund(*Refund) error
 }
 
+// SplitReader reads splits.
+type SplitReader interface {
+	Split(SplitKey) (Split, error)
+	// SplitByNo finds a client's split by the client's own number.
+	SplitByNo(clientID, splitNo string) (SplitKey, error)
+}
+
+// SplitWriter writes splits and keeps their index by the client's number. A
+// split stands among the tasks of TaskFollowSplit under its DueAt, and not at
+// all when that is zero.
+type SplitWriter interface {
+	PutSplit(*Split) error
+}
+
 // PayerReader knows whose openid one is.
 type PayerReader interface {
 	Payer(openID string) (Payer, error)
@@ -181,9 +197,10 @@ type TaskKind string
 const (
 	TaskAskPayment   TaskKind = "ask_payment"   // WeChat is asked whether a payment was made
 	TaskFollowRefund TaskKind = "follow_refund" // WeChat is told of a refund, or asked what became of it
+	TaskFollowSplit  TaskKind = "follow_split"  // the same of a split and of its returns
 )
 
-// Task names a record that is due: a payment or a refund, by merchant number
+// Task names a record that is due: a payment, refund or split, by merchant number
 // and the relay's number at WeChat.
 type Task struct {
 	MchID  string

@@ -104,6 +104,16 @@ func (e *encoder) durations(field int, ds []time.Duration) {
 	}
 }
 
+// nested appends one element of a list of records within the record.
+func (e *encoder) nested(field int, fill func(*encoder)) {
+	var in encoder
+	fill(&in)
+	e.element(field, string(in.b))
+	if e.err == nil {
+		e.err = in.err
+	}
+}
+
 func zigzag(v int64) uint64   { return uint64(v)<<1 ^ uint64(v>>63) }
 func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 
@@ -258,6 +268,17 @@ func (d *decoder) durations() []time.Duration {
 		return nil
 	}
 	return ds
+}
+
+// nested reads the fields of a record within the record, one at a time.
+func (d *decoder) nested(field func(*decoder)) {
+	in := decoder{rest: d.text()}
+	for in.next() {
+		field(&in)
+	}
+	if in.err != nil {
+		d.fail(in.err)
+	}
 }
 
 // finish seals the row that starts at from.

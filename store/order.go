@@ -46,6 +46,9 @@ func EncodeOrder(dst []byte, o *relay.Order) ([]byte, error) {
 	for _, s := range o.Refunds {
 		e.element(31, s)
 	}
+	for _, s := range o.Splits {
+		e.element(32, s)
+	}
 	return finish(&e, len(dst), KindOrder)
 }
 
@@ -121,6 +124,8 @@ func DecodeOrder(row []byte) (relay.Order, error) {
 			o.SubMchID = d.text()
 		case 31:
 			o.Refunds = append(o.Refunds, d.text())
+		case 32:
+			o.Splits = append(o.Splits, d.text())
 		}
 	}
 	if err := d.result(KindOrder); err != nil {

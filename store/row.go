@@ -49,12 +49,13 @@ const (
 	KindRefund
 	KindPayer
 	KindTally
+	KindSplit
 )
 
 var kindNames = [...]string{
 	KindOrder: "order", KindPayment: "payment", KindEvidence: "evidence", KindEvent: "event",
 	KindDelivery: "delivery", KindAttempt: "attempt", KindCase: "case", KindIndex: "index",
-	KindNonce: "nonce", KindMeta: "meta", KindRefund: "refund", KindPayer: "payer", KindTally: "tally",
+	KindNonce: "nonce", KindMeta: "meta", KindRefund: "refund", KindPayer: "payer", KindTally: "tally", KindSplit: "split",
 }
 
 // String names the kind, for error texts.

@@ -32,7 +32,7 @@ func putOrder(tx relay.Tx, id string) error {
 	storetest.Fill(e, 2)
 	storetest.Fill(d, 3)
 	o.OrderKey, o.Token, o.Status = relay.OrderKey{ClientID: "c", OrderNo: id}, "token"+id, relay.OrderPaid
-	o.Refunds = nil
+	o.Refunds, o.Splits = nil, nil
 	e.ID, e.ClientID = "evt_"+id, "c"
 	d.EventID, d.ClientID, d.URL = e.ID, "c", "https://a.example/"
 	for _, err := range []error{tx.PutOrder(o), tx.AddEvent(e), tx.PutDelivery(d)} {

@@ -27,6 +27,8 @@ const (
 	prefixTransaction = 'f' // merchant, WeChat's number -> number of the payment
 	prefixRefundNo    = 'q' // client, number -> key of the refund
 	prefixRefund      = 'r' // merchant, number -> refund
+	prefixSplit       = 'h' // merchant, number -> split
+	prefixSplitNo     = 'j' // client, number -> key of the split
 	prefixTally       = 's' // name, day -> sum
 	prefixPayer       = 'y' // openid -> payer
 	prefixPayment     = 'p' // merchant, number -> payment
@@ -145,6 +147,19 @@ func parseRefundKey(k []byte) (relay.RefundKey, bool) {
 
 func appendRefundNoKey(k []byte, clientID, refundNo string) []byte {
 	return append(part(append(k, prefixRefundNo), clientID), refundNo...)
+}
+
+func appendSplitKey(k []byte, s relay.SplitKey) []byte {
+	return append(part(append(k, prefixSplit), s.MchID), s.OutOrderNo...)
+}
+
+func parseSplitKey(k []byte) (relay.SplitKey, bool) {
+	mch, no, ok := bytes.Cut(k, []byte{0})
+	return relay.SplitKey{MchID: string(mch), OutOrderNo: string(no)}, ok
+}
+
+func appendSplitNoKey(k []byte, clientID, splitNo string) []byte {
+	return append(part(append(k, prefixSplitNo), clientID), splitNo...)
 }
 
 func appendPayerKey(k []byte, openID string) []byte {

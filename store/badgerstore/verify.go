@@ -14,7 +14,7 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Orders, Payments, Evidence, Events, Deliveries, Attempts, Cases, Nonces int
-	Refunds, Payers, Tallies                                                int
+	Refunds, Splits, Payers, Tallies                                        int
 
 	// Waiting counts the entries of the due index, Open those of the index of
 	// open orders, Tasks those of the index of tasks.
@@ -40,8 +40,8 @@ func (r *Report) Err() error {
 // Verify reads every row of one state of the store, while work goes on. It
 // checks each checksum, that each index entry leads to the record that it is
 // of, and that each record has its entries: a delivery that waits stands in
-// the due index exactly once, at its time. An order and its refunds name each
-// other. The error is about the reading
+// the due index exactly once, at its time. An order, its refunds and its
+// splits name each other. The error is about the reading
 // itself; what is wrong with the rows is in the report.
 func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	v := &verifier{ctx: ctx}
@@ -63,7 +63,7 @@ type verifier struct {
 	// What the records say how many entries an index has. As each entry is
 	// proved to be its record's, equal numbers mean that none is missing.
 	dueWant, openWant, taskWant, tokenWant, refundNoWant int
-	tokens, eventIDs, caseOfs, refundNos                 int
+	tokens, eventIDs, caseOfs, refundNos, splitNos       int
 }
 
 var errUnfit = errors.New("index entry that does not fit its record")
@@ -89,6 +89,7 @@ func (v *verifier) run() error {
 	v.compare("index of tasks", v.report.Tasks, v.taskWant)
 	v.compare("index of tokens", v.tokens, v.tokenWant)
 	v.compare("index of refund numbers", v.refundNos, v.refundNoWant)
+	v.compare("index of split numbers", v.splitNos, v.report.Splits)
 	v.compare("index of events", v.eventIDs, v.report.Events)
 	if v.caseOfs > v.report.Cases {
 		v.compare("index of cases", v.caseOfs, v.report.Cases)
@@ -135,6 +136,8 @@ func (v *verifier) row(key, row []byte) error {
 		return fits(err, key, appendCaseKey(nil, c.ID))
 	case prefixRefund:
 		return v.refund(key, row)
+	case prefixSplit:
+		return v.split(key, row)
 	case prefixPayer:
 		v.report.Payers++
 		p, err := store.DecodePayer(row)
@@ -168,7 +171,10 @@ func (v *verifier) order(key, row []byte) error {
 	if o.Token != "" {
 		v.tokenWant++
 	}
-	return v.refundsOf(&o)
+	if err := v.refundsOf(&o); err != nil {
+		return err
+	}
+	return v.splitsOf(&o)
 }
 
 func (v *verifier) payment(key, row []byte) error {
@@ -220,6 +226,9 @@ func (v *verifier) index(key, row []byte) error {
 	case prefixRefundNo:
 		v.refundNos++
 		return v.refundNo(key, row)
+	case prefixSplitNo:
+		v.splitNos++
+		return v.splitNo(key, row)
 	case prefixNonce:
 		v.report.Nonces++
 		_, err := store.Open(store.KindNonce, row)

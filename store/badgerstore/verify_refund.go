@@ -103,6 +103,12 @@ func (v *verifier) task(key []byte) error {
 			return err
 		}
 		want.DueAt = r.DueAt
+	case relay.TaskFollowSplit:
+		s, err := v.splitAt(relay.SplitKey{MchID: task.MchID, OutOrderNo: task.Number})
+		if err != nil {
+			return err
+		}
+		want.DueAt = s.DueAt
 	default:
 		return errUnfit
 	}

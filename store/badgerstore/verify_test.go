@@ -17,6 +17,7 @@ import (
 var (
 	everyPayment = relay.PaymentKey{MchID: "m", OutTradeNo: "p"}
 	everyRefund  = relay.RefundKey{MchID: "m", OutRefundNo: "r"}
+	everySplit   = relay.SplitKey{MchID: "m", OutOrderNo: "s"}
 	everyTally   = relay.TallyKey{Name: "n", Day: "2026-03-01"}
 )
 
@@ -33,19 +34,22 @@ func everyKind(t *testing.T, s *Store) {
 		c      relay.Case
 		r, odd relay.Refund
 		payer  relay.Payer
+		sp     relay.Split
 	)
-	for i, r := range []any{&o, &p, &v, &a, &c, &r, &odd, &payer} {
+	for i, r := range []any{&o, &p, &v, &a, &c, &r, &odd, &payer, &sp} {
 		storetest.Fill(r, i+10)
 	}
 	o.OrderKey, o.Token, o.Status = relay.OrderKey{ClientID: "c", OrderNo: "open"}, "open", relay.OrderPaying
 	o.MchID, o.Refunds = everyRefund.MchID, []string{everyRefund.OutRefundNo}
+	o.Splits = []string{everySplit.OutOrderNo}
+	sp.SplitKey, sp.ClientID, sp.OrderNo, sp.SplitNo, sp.DueAt = everySplit, o.ClientID, o.OrderNo, "no", storetest.T0
 	p.PaymentKey, p.AskAt = everyPayment, storetest.T0
 	r.RefundKey, r.ClientID, r.OrderNo, r.RefundNo, r.DueAt = everyRefund, o.ClientID, o.OrderNo, "no", storetest.T0
 	odd.ClientID, odd.OrderNo, odd.RefundNo, odd.DueAt = "", "", "", time.Time{}
 	payer.OpenID = "payer"
 	err := s.Update(t.Context(), func(tx relay.Tx) error {
 		return errors.Join(tx.PutOrder(&o), tx.PutPayment(&p), tx.PutEvidence(&v), tx.AddAttempt(&a), tx.PutCase(&c),
-			tx.PutRefund(&r), tx.PutRefund(&odd), tx.PutPayer(&payer), tx.PutTally(everyTally, 7), tx.ClaimNonce("c", "n", storetest.T0))
+			tx.PutRefund(&r), tx.PutRefund(&odd), tx.PutPayer(&payer), tx.PutTally(everyTally, 7), tx.PutSplit(&sp), tx.ClaimNonce("c", "n", storetest.T0))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +63,7 @@ func TestVerifyCounts(t *testing.T) {
 	r := verified(t, s)
 	want := Report{
 		Orders: 2, Payments: 1, Evidence: 1, Events: 1, Deliveries: 1, Attempts: 1, Cases: 1, Nonces: 1,
-		Refunds: 2, Payers: 1, Tallies: 1, Waiting: 1, Open: 1, Tasks: 2,
+		Refunds: 2, Splits: 1, Payers: 1, Tallies: 1, Waiting: 1, Open: 1, Tasks: 3,
 	}
 	r.Examples = nil
 	if !reflect.DeepEqual(*r, want) {
@@ -173,6 +177,26 @@ func TestVerifyFinds(t *testing.T) {
 		{"refund of another order", func(t *testing.T, s *Store, txn *badger.Txn) error {
 			return editOrder(t, s, txn, func(o *relay.Order) { o.MchID, o.Refunds = "text-16003", []string{"text-16004"} })
 		}, nil},
+		{"split without its task", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(taskOf(relay.TaskFollowSplit, everySplit.OutOrderNo, storetest.T0))
+		}, nil},
+		{"split without its number", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendSplitNoKey(nil, "c", "no"))
+		}, nil},
+		{"number without its split", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendSplitKey(nil, everySplit))
+		}, nil},
+		{"split that its order does not name", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return editOrder(t, s, txn, func(o *relay.Order) { o.Splits = nil })
+		}, nil},
+		{"split that is not there", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return editOrder(t, s, txn, func(o *relay.Order) { o.Splits = append(o.Splits, "none") })
+		}, nil},
+		{"flipped split", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendSplitKey(nil, everySplit))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendSplitKey(nil, everySplit), b)
+		}, func(r relay.Reader) error { _, err := r.Split(everySplit); return err }},
 		{"flipped refund", func(t *testing.T, s *Store, txn *badger.Txn) error {
 			b := row(t, s, appendRefundKey(nil, everyRefund))
 			b[len(b)-1] ^= 1

@@ -29,6 +29,8 @@ type data struct {
 	byTrans    map[transaction]relay.PaymentKey
 	refunds    map[relay.RefundKey]relay.Refund
 	refundNos  map[refundNo]relay.RefundKey
+	splits     map[relay.SplitKey]relay.Split
+	splitNos   map[splitNo]relay.SplitKey
 	payers     map[string]relay.Payer
 	tallies    map[relay.TallyKey]int64
 	tasks      map[relay.TaskKind][]task // sorted
@@ -53,6 +55,9 @@ type (
 		mchID, id string
 	}
 	refundNo struct {
+		client, no string
+	}
+	splitNo struct {
 		client, no string
 	}
 	task struct {
@@ -85,6 +90,8 @@ func newData() data {
 		byTrans:    map[transaction]relay.PaymentKey{},
 		refunds:    map[relay.RefundKey]relay.Refund{},
 		refundNos:  map[refundNo]relay.RefundKey{},
+		splits:     map[relay.SplitKey]relay.Split{},
+		splitNos:   map[splitNo]relay.SplitKey{},
 		payers:     map[string]relay.Payer{},
 		tallies:    map[relay.TallyKey]int64{},
 		tasks:      map[relay.TaskKind][]task{},
@@ -119,7 +126,8 @@ func found[K comparable, V any](m map[K]V, k K) (V, error) {
 
 func (r reader) Order(k relay.OrderKey) (relay.Order, error) {
 	o, err := found(r.orders, k)
-	o.Metadata, o.Payments, o.Refunds = bytes.Clone(o.Metadata), slices.Clone(o.Payments), slices.Clone(o.Refunds)
+	o.Metadata, o.Payments = bytes.Clone(o.Metadata), slices.Clone(o.Payments)
+	o.Refunds, o.Splits = slices.Clone(o.Refunds), slices.Clone(o.Splits)
 	return o, err
 }
 

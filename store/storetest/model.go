@@ -49,7 +49,7 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		client, no := fmt.Sprint("c", n%2), fmt.Sprint("n", n)
 		at := T0.Add(time.Duration(rng.IntN(1000)) * time.Second)
 		var err error
-		switch rng.IntN(11) {
+		switch rng.IntN(12) {
 		case 0:
 			o := order(client, no)
 			o.Status = []relay.OrderStatus{relay.OrderCreated, relay.OrderPaying, relay.OrderPaid, relay.OrderClosed}[rng.IntN(4)]
@@ -94,6 +94,10 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 			err = tx.PutPayer(&relay.Payer{OpenID: no, AppID: client, SeenAt: at})
 		case 10:
 			err = tx.PutTally(relay.TallyKey{Name: client, Day: no}, int64(rng.IntN(100)-1)) // sometimes refused
+		case 11:
+			sp := split(no, client, fmt.Sprint("no", rng.IntN(2*modelSize))) // sometimes another's
+			sp.DueAt, sp.Calls = sometimes(rng, at), rng.IntN(100)
+			err = tx.PutSplit(sp)
 		}
 		if err != nil {
 			return err
@@ -144,6 +148,8 @@ func everything(t *testing.T, rd relay.Reader) []any {
 		keep(c, err)
 		r, err := rd.Refund(refundKey(no))
 		keep(r, err)
+		sp, err := rd.Split(splitKey(no))
+		keep(sp, err)
 		y, err := rd.Payer(no)
 		keep(y, err)
 		fen, err := rd.Tally(relay.TallyKey{Name: client, Day: no})
@@ -152,6 +158,8 @@ func everything(t *testing.T, rd relay.Reader) []any {
 	for n := range 2 * 2 * modelSize {
 		k, err := rd.RefundByNo(fmt.Sprint("c", n%2), fmt.Sprint("no", n/2))
 		keep(k, err)
+		sk, err := rd.SplitByNo(fmt.Sprint("c", n%2), fmt.Sprint("no", n/2))
+		keep(sk, err)
 	}
 	for _, client := range []string{"c0", "c1"} {
 		es, err := rd.Events(client, 0, 1000)
@@ -164,7 +172,7 @@ func everything(t *testing.T, rd relay.Reader) []any {
 	for _, until := range []int{0, 500, 1000} {
 		ks, err := rd.OpenOrders(T0.Add(time.Duration(until)*time.Second), 4)
 		keep(ks, err)
-		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund} {
+		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund, relay.TaskFollowSplit} {
 			tasks, err := rd.Tasks(kind, T0.Add(time.Duration(until)*time.Second), 4)
 			keep(tasks, err)
 		}

@@ -22,12 +22,13 @@ type records struct {
 	held     relay.Case
 	refund   relay.Refund
 	payer    relay.Payer
+	split    relay.Split
 	day      relay.TallyKey
 }
 
 func newRecords() *records {
 	r := new(records)
-	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held, &r.refund, &r.payer, &r.day} {
+	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held, &r.refund, &r.payer, &r.day, &r.split} {
 		Fill(p, 10+i)
 	}
 	return r
@@ -36,7 +37,7 @@ func newRecords() *records {
 func (r *records) put(tx relay.Tx) error {
 	return all(tx.PutOrder(&r.order), tx.PutPayment(&r.payment), tx.PutEvidence(&r.evidence), tx.AddEvent(&r.event),
 		tx.PutDelivery(&r.delivery), tx.AddAttempt(&r.attempt), tx.PutCase(&r.held),
-		tx.PutRefund(&r.refund), tx.PutPayer(&r.payer), tx.PutTally(r.day, tallyOfRecords))
+		tx.PutRefund(&r.refund), tx.PutPayer(&r.payer), tx.PutTally(r.day, tallyOfRecords), tx.PutSplit(&r.split))
 }
 
 const tallyOfRecords = 1234
@@ -81,6 +82,10 @@ func (r *records) check(t *testing.T, rd relay.Reader) {
 	same("Refund", f, err, r.refund)
 	fk, err := rd.RefundByNo(r.refund.ClientID, r.refund.RefundNo)
 	same("RefundByNo", fk, err, r.refund.RefundKey)
+	sp, err := rd.Split(r.split.SplitKey)
+	same("Split", sp, err, r.split)
+	sk, err := rd.SplitByNo(r.split.ClientID, r.split.SplitNo)
+	same("SplitByNo", sk, err, r.split.SplitKey)
 	y, err := rd.Payer(r.payer.OpenID)
 	same("Payer", y, err, r.payer)
 	fen, err := rd.Tally(r.day)
@@ -89,6 +94,8 @@ func (r *records) check(t *testing.T, rd relay.Reader) {
 	same("Tasks of payments", tasks, err, []relay.Task{{MchID: r.payment.MchID, Number: r.payment.OutTradeNo, DueAt: r.payment.AskAt}})
 	tasks, err = rd.Tasks(relay.TaskFollowRefund, r.refund.DueAt, 10)
 	same("Tasks of refunds", tasks, err, []relay.Task{{MchID: r.refund.MchID, Number: r.refund.OutRefundNo, DueAt: r.refund.DueAt}})
+	tasks, err = rd.Tasks(relay.TaskFollowSplit, r.split.DueAt, 10)
+	same("Tasks of splits", tasks, err, []relay.Task{{MchID: r.split.MchID, Number: r.split.OutOrderNo, DueAt: r.split.DueAt}})
 }
 
 func testRecords(t *testing.T, b Backend) {
@@ -131,6 +138,10 @@ func testNotFound(t *testing.T, b Backend) {
 		wantIs(t, "Refund", err, relay.ErrNotFound)
 		_, err = rd.RefundByNo("c", "none")
 		wantIs(t, "RefundByNo", err, relay.ErrNotFound)
+		_, err = rd.Split(splitKey("none"))
+		wantIs(t, "Split", err, relay.ErrNotFound)
+		_, err = rd.SplitByNo("c", "none")
+		wantIs(t, "SplitByNo", err, relay.ErrNotFound)
 		_, err = rd.Payer("none")
 		wantIs(t, "Payer", err, relay.ErrNotFound)
 		ev, err := rd.Evidence(relay.PaymentKey{MchID: "m", OutTradeNo: "none"})
@@ -159,7 +170,7 @@ func testBadKeys(t *testing.T, b Backend) {
 			r := newRecords()
 			r.order.OrderNo, r.payment.MchID, r.evidence.ID, r.event.ID = bad, bad, bad, bad
 			r.delivery.EventID, r.attempt.EventID, r.held.ID = bad, bad, bad
-			r.refund.OutRefundNo, r.payer.OpenID, r.day.Name = bad, bad, bad
+			r.refund.OutRefundNo, r.payer.OpenID, r.day.Name, r.split.OutOrderNo = bad, bad, bad, bad
 			wantIs(t, "PutOrder", tx.PutOrder(&r.order), store.ErrKey)
 			wantIs(t, "PutPayment", tx.PutPayment(&r.payment), store.ErrKey)
 			wantIs(t, "PutEvidence", tx.PutEvidence(&r.evidence), store.ErrKey)
@@ -168,6 +179,7 @@ func testBadKeys(t *testing.T, b Backend) {
 			wantIs(t, "AddAttempt", tx.AddAttempt(&r.attempt), store.ErrKey)
 			wantIs(t, "PutCase", tx.PutCase(&r.held), store.ErrKey)
 			wantIs(t, "PutRefund", tx.PutRefund(&r.refund), store.ErrKey)
+			wantIs(t, "PutSplit", tx.PutSplit(&r.split), store.ErrKey)
 			wantIs(t, "PutPayer", tx.PutPayer(&r.payer), store.ErrKey)
 			wantIs(t, "PutTally", tx.PutTally(r.day, 1), store.ErrKey)
 			wantIs(t, "PutTally of a day", tx.PutTally(relay.TallyKey{Name: "n", Day: bad}, 1), store.ErrKey)
@@ -216,8 +228,12 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 		o, err := rd.Order(r.order.OrderKey)
 		es, err2 := rd.Events(r.event.ClientID, 0, 1)
 		d, err3 := rd.Delivery(r.delivery.EventID)
-		if err := errors.Join(err, err2, err3); err != nil {
+		sp, err4 := rd.Split(r.split.SplitKey)
+		if err := errors.Join(err, err2, err3, err4); err != nil {
 			return err
+		}
+		if o.Splits[0] == "scribbled" || sp.Receivers[0].Account == "scribbled" || sp.Returns[0].Account == "scribbled" {
+			t.Errorf("a split changed with its caller's memory: %v %+v", o.Splits, sp)
 		}
 		if o.Payments[0] == "scribbled" || o.Refunds[0] == "scribbled" || d.Payload[0] == '!' || o.Metadata[0] == '!' || es[0].Body[0] == '!' || d.Schedule[0] == -1 {
 			t.Errorf("a record changed with its caller's memory: %+v %s %+v", o, es[0].Body, d)
@@ -230,6 +246,7 @@ func scribble(r *records) {
 	r.order.Payments[0], r.order.Metadata[0], r.event.Body[0], r.delivery.Schedule[0] = "scribbled", '!', '!', -1
 	r.evidence.Plaintext[0], r.attempt.Answer[0] = '!', '!'
 	r.order.Refunds[0], r.delivery.Payload[0] = "scribbled", '!'
+	r.order.Splits[0], r.split.Receivers[0].Account, r.split.Returns[0].Account = "scribbled", "scribbled", "scribbled"
 }
 
 func testToken(t *testing.T, b Backend) {

@@ -53,6 +53,7 @@ func Run(t *testing.T, b Backend) {
 		{"Cases", testCases},
 		{"RefundNumbers", testRefundNumbers},
 		{"RefundNumberRace_C09", testRefundNumberRace},
+		{"SplitNumbers", testSplitNumbers},
 		{"Payers", testPayers},
 		{"Tallies", testTallies},
 		{"TasksMove", testTasksMove},

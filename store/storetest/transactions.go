@@ -51,11 +51,15 @@ func leavesNothing(t *testing.T, s relay.Store, try func() error, right func(err
 		wantIs(t, "Refund", err, relay.ErrNotFound)
 		_, err = rd.RefundByNo(r.refund.ClientID, r.refund.RefundNo)
 		wantIs(t, "RefundByNo", err, relay.ErrNotFound)
+		_, err = rd.Split(r.split.SplitKey)
+		wantIs(t, "Split", err, relay.ErrNotFound)
+		_, err = rd.SplitByNo(r.split.ClientID, r.split.SplitNo)
+		wantIs(t, "SplitByNo", err, relay.ErrNotFound)
 		_, err = rd.Payer(r.payer.OpenID)
 		wantIs(t, "Payer", err, relay.ErrNotFound)
 		fen, err := rd.Tally(r.day)
 		wantEqual(t, "Tally", fen, int64(0))
-		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund} {
+		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund, relay.TaskFollowSplit} {
 			tasks, err := rd.Tasks(kind, T0.Add(1000*time.Hour), 9)
 			if err != nil || len(tasks) > 0 {
 				t.Errorf("Tasks of %s: got %v, %v, want none", kind, tasks, err)
