@@ -13,7 +13,7 @@ func (s *Service) findPayer(o *Order, w *wish, req *CheckoutRequest, res *Checko
 		w.openID = o.OpenID
 		return false, nil
 	}
-	m, err := s.merchantOf(w.client)
+	m, err := s.merchantFor(o.MchID, o.SubMchID)
 	if err != nil {
 		return false, err
 	}
@@ -66,6 +66,9 @@ func (s *Service) LoginCallback(ctx context.Context, in LoginCallback) (string, 
 	who, err := s.exchange(ctx, fl.appID, in.Code)
 	if err != nil {
 		return "", err
+	}
+	if err := s.learnPayer(ctx, who.OpenID, fl.appID); err != nil {
+		return "", outcome(err)
 	}
 	fl.openID = who.OpenID
 	if !s.rt.flows.put(fl, s.rt.now()) {

@@ -61,6 +61,12 @@ func (m *merchant) gateway(api API) Gateway {
 	return m.connections[m.prefer].gateway
 }
 
+// speaks reports whether the merchant has credentials of a generation.
+func (m *merchant) speaks(api API) bool {
+	_, ok := m.connections[api]
+	return ok
+}
+
 // merchantFor is the configured merchant of an order or a payment.
 func (s *Service) merchantFor(mchID, subMchID string) (*merchant, error) {
 	m := s.byNumber[merchantID{mchID, subMchID}]

@@ -12,6 +12,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/wxrelay/wxrelay/internal/beijing"
 )
 
 // Bounds of an order, contract section 4.
@@ -21,6 +23,7 @@ const (
 	maxAttach         = 127
 	maxOpenID         = 128
 	maxAddress        = 1024
+	maxDirectAddress  = 255 // WeChat's own bound of a notify address, v3.md section 9
 	maxMetadata       = 4 << 10
 	minExpiresIn      = 60
 	maxExpiresIn      = 604_800
@@ -63,6 +66,9 @@ func (s *Service) CreateOrder(ctx context.Context, caller *Caller, req CreateOrd
 		switch {
 		case errors.Is(err, ErrNotFound):
 			stored, made = *o, true
+			if err := countDay(tx, caller.Client, o); err != nil {
+				return err
+			}
 			return tx.PutOrder(o)
 		case err != nil:
 			return err
@@ -84,7 +90,7 @@ func (s *Service) CreateOrder(ctx context.Context, caller *Caller, req CreateOrd
 // newOrder checks a request and fills in what it leaves out.
 func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 	for _, check := range []func(*Client, *CreateOrderRequest) *Error{
-		checkOrderNo, checkAmount, checkTexts, checkExpiry, checkAddresses, checkMetadata,
+		checkOrderNo, checkAmount, checkTexts, checkExpiry, checkAddresses, checkMetadata, checkSharing,
 	} {
 		if refusal := check(c, req); refusal != nil {
 			return nil, refusal
@@ -96,6 +102,9 @@ func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 	m, err := s.merchantOf(c)
 	if err != nil {
 		return nil, err
+	}
+	if req.ProfitSharing && !m.speaks(APIv3) {
+		return nil, refusef(KindParam, "profit_sharing", "merchant %s has no APIv3 credentials, with which alone money is shared", m.Name)
 	}
 	token, err := s.rt.random.token()
 	if err != nil {
@@ -116,11 +125,30 @@ func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 		ProfitSharing: req.ProfitSharing,
 		Metadata:      req.Metadata,
 		MchID:         m.MchID,
+		SubMchID:      m.SubMchID,
 		Status:        OrderCreated,
 		Version:       1,
 		CreatedAt:     now,
 		ExpiresAt:     now.Add(life),
 	}, nil
+}
+
+// countDay adds an order to what its client asked for on this Beijing day,
+// and refuses one that would exceed the client's limit. Orders that are never
+// paid count too: the limit bounds what a leaked key can ask for.
+func countDay(tx Tx, c *Client, o *Order) error {
+	if c.DailyFen == 0 {
+		return nil
+	}
+	key := TallyKey{Name: "client:" + c.ID, Day: beijing.Day(o.CreatedAt)}
+	sum, err := tx.Tally(key)
+	if err != nil {
+		return err
+	}
+	if o.AmountFen > c.DailyFen-sum {
+		return refusef(KindNoAuth, "amount", "this client may ask for at most %d fen a day, of which %d are left until midnight in Beijing", c.DailyFen, max(c.DailyFen-sum, 0))
+	}
+	return tx.PutTally(key, sum+o.AmountFen)
 }
 
 // sameContent compares what the client asked for. A field left out was
@@ -183,6 +211,13 @@ func checkExpiry(_ *Client, req *CreateOrderRequest) *Error {
 	return nil
 }
 
+func checkSharing(c *Client, req *CreateOrderRequest) *Error {
+	if req.ProfitSharing && !c.AllowSharing {
+		return refuse(KindNoAuth, "profit_sharing", "this client is not allowed profit_sharing")
+	}
+	return nil
+}
+
 func checkAddresses(c *Client, req *CreateOrderRequest) *Error {
 	if req.NotifyURL == "" {
 		req.NotifyURL = c.NotifyURL
@@ -190,6 +225,9 @@ func checkAddresses(c *Client, req *CreateOrderRequest) *Error {
 		if refusal := checkAddress(c, "notify_url", req.NotifyURL); refusal != nil {
 			return refusal
 		}
+	}
+	if direct(c) && len(req.NotifyURL) > maxDirectAddress {
+		return refusef(KindParam, "notify_url", "at most %d bytes with callback direct, because WeChat takes no more", maxDirectAddress)
 	}
 	if req.ReturnURL == "" {
 		return nil

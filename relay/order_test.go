@@ -41,7 +41,7 @@ func TestCreateOrderAnswers(t *testing.T) {
 // TestCreateOrder_C08 sends the same number again.
 func TestCreateOrder_C08(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, memstore.New())
+	b := newBench(t, memstore.New(), func(c *relay.Config) { c.Clients[0].AllowSharing = true })
 	first, _, err := b.CreateOrder(t.Context(), b.caller(b.client), goodOrder("T1"))
 	if err != nil {
 		t.Fatal(err)
@@ -335,5 +335,59 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 	if v := b.view(other); v.Status != relay.OrderClosed || len(b.events()) != 2 {
 		t.Errorf("order %s with %d events in all, want it closed and told once", v.Status, len(b.events()))
+	}
+}
+
+// TestDailyAmount: the orders of one Beijing day may not exceed the client's
+// limit, however many ask at once; the next day begins anew.
+func TestDailyAmount(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New(), func(c *relay.Config) { c.Clients[0].DailyFen = 1000 })
+	b.clock = time.Date(2026, 11, 22, 15, 59, 59, 0, time.UTC) // a second before midnight in Beijing
+	var wg sync.WaitGroup
+	var made, refused atomic.Int64
+	for i := range 20 {
+		wg.Go(func() {
+			_, _, err := b.CreateOrder(t.Context(), b.caller(b.client), goodOrder(fmt.Sprintf("A%09d", i)))
+			var known *relay.Error
+			switch {
+			case err == nil:
+				made.Add(1)
+			case asError(err, &known) && known.Kind == relay.KindNoAuth && known.Field == "amount":
+				refused.Add(1)
+			default:
+				t.Errorf("CreateOrder = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if made.Load() != 10 || refused.Load() != 10 {
+		t.Errorf("%d orders of 100 fen made and %d refused, want 10 and 10", made.Load(), refused.Load())
+	}
+	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.ClientByID("2000000000000002")), goodOrder("B000000001")); err != nil {
+		t.Errorf("another client's order: %v", err)
+	}
+	b.clock = b.clock.Add(time.Second)
+	if _, created, err := b.CreateOrder(t.Context(), b.caller(b.client), goodOrder("A000000100")); err != nil || !created {
+		t.Errorf("on the next day: created %t, %v", created, err)
+	}
+	if _, created, err := b.CreateOrder(t.Context(), b.caller(b.client), goodOrder("A000000100")); err != nil || created {
+		t.Errorf("the same order again: created %t, %v; want it as it was, and not counted", created, err)
+	}
+}
+
+// TestProfitSharingNeedsLeave: freezing money for receivers is a permission
+// of its own.
+func TestProfitSharingNeedsLeave(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New(), func(c *relay.Config) { c.Clients[1].AllowSharing = true })
+	req := goodOrder("A000000001")
+	req.ProfitSharing = true
+	var known *relay.Error
+	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req); !asError(err, &known) || known.Kind != relay.KindNoAuth || known.Field != "profit_sharing" {
+		t.Errorf("without leave: %v, want KindNoAuth for profit_sharing", err)
+	}
+	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.ClientByID("2000000000000002")), req); err != nil {
+		t.Errorf("with leave: %v", err)
 	}
 }

@@ -106,7 +106,7 @@ func (s *Service) forgetPrepaid(ctx context.Context, p *Payment) error {
 		return nil
 	}
 	return s.changePayment(ctx, p, func(cur *Payment) bool {
-		cur.PrepayID, cur.CodeURL, cur.PrepaidAt = "", "", time.Time{}
+		cur.PrepayID, cur.CodeURL, cur.H5URL, cur.PrepaidAt = "", "", "", time.Time{}
 		return cur.Status != PaymentPaid
 	})
 }

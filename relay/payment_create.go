@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -13,16 +14,24 @@ const (
 	// prepaidLife is how long WeChat's prepay id and code address are used:
 	// they live two hours (v3.md section 9), less time for the buyer.
 	prepaidLife = 110 * time.Minute
+	// h5Life is that of an H5 address, which lives five minutes.
+	h5Life = 4 * time.Minute
 	// maxPayments bounds the attempts to pay one order.
 	maxPayments = 50
 	// maxSentDescription is what WeChat takes of a description, in bytes.
 	maxSentDescription = 127
+	// maxNumbers is how many numbers one call may try: WeChat refuses one that
+	// was used, and the next is tried at once. The last one is kept whatever
+	// WeChat says, so that a shop that keeps asking in vain does not use up the
+	// order's attempts.
+	maxNumbers = 2
 )
 
 // CreatePaymentRequest is the body of POST /v1/orders/{order_no}/payments.
 type CreatePaymentRequest struct {
 	TradeType TradeType `json:"trade_type"`
 	OpenID    string    `json:"openid"`
+	PayerIP   string    `json:"payer_ip"`
 	Account   string    `json:"account"`
 }
 
@@ -31,8 +40,10 @@ type PaymentInvocation struct {
 	OutTradeNo string           `json:"out_trade_no"`
 	TradeType  TradeType        `json:"trade_type"`
 	ExpiresAt  string           `json:"expires_at"`
-	JSAPI      *JSAPIInvocation `json:"jsapi,omitempty"`
+	JSAPI      *JSAPIInvocation `json:"jsapi,omitempty"` // with mini_program too
+	App        *AppInvocation   `json:"app,omitempty"`
 	CodeURL    string           `json:"code_url,omitempty"`
+	H5URL      string           `json:"h5_url,omitempty"` // lives five minutes
 }
 
 // CreatePayment gives a client the data with which a buyer pays its order by
@@ -41,6 +52,12 @@ type PaymentInvocation struct {
 func (s *Service) CreatePayment(ctx context.Context, caller *Caller, orderNo string, req CreatePaymentRequest) (v PaymentInvocation, created bool, err error) {
 	c := caller.Client
 	w := wish{client: c, order: OrderKey{ClientID: c.ID, OrderNo: orderNo}, trade: req.TradeType, openID: req.OpenID, account: req.Account}
+	if req.PayerIP != "" {
+		var ok bool
+		if w.payerIP, ok = s.buyersIP(req.PayerIP); !ok {
+			return v, false, refuse(KindParam, "payer_ip", "the public address of the buyer's phone, as your server sees it")
+		}
+	}
 	if err := s.checkWish(&w); err != nil {
 		return v, false, err
 	}
@@ -51,63 +68,24 @@ func (s *Service) CreatePayment(ctx context.Context, caller *Caller, orderNo str
 	if err != nil {
 		return v, false, outcome(err)
 	}
-	v = PaymentInvocation{OutTradeNo: p.OutTradeNo, TradeType: p.TradeType, ExpiresAt: stamp(p.ExpiresAt), CodeURL: p.CodeURL}
-	if p.TradeType == TradeJSAPI {
-		v.JSAPI, err = s.invokeJSAPI(&p)
-	}
+	v, err = s.invocation(&p)
 	return v, created, err
 }
 
-// wish is how somebody wants to pay an order.
-type wish struct {
-	client  *Client
-	order   OrderKey
-	trade   TradeType
-	openID  string
-	account string // name; empty: the client's
-	appID   string // found by checkWish
-}
-
-// checkWish refuses what the client may not do, before anything is stored.
-func (s *Service) checkWish(w *wish) error {
-	switch w.trade {
-	case TradeNative, TradeJSAPI:
-	case TradeH5, TradeApp, TradeMiniProgram:
-		return refusef(KindParam, "trade_type", "%s is not supported yet; use jsapi or native", w.trade)
-	default:
-		return refuse(KindParam, "trade_type", "jsapi or native")
+// invocation is what a front end needs of a payment that WeChat knows.
+func (s *Service) invocation(p *Payment) (v PaymentInvocation, err error) {
+	v = PaymentInvocation{OutTradeNo: p.OutTradeNo, TradeType: p.TradeType, ExpiresAt: stamp(p.ExpiresAt)}
+	switch p.TradeType {
+	case TradeNative:
+		v.CodeURL = p.CodeURL
+	case TradeH5:
+		v.H5URL = p.H5URL
+	case TradeJSAPI, TradeMiniProgram:
+		v.JSAPI, err = s.invokeJSAPI(p)
+	case TradeApp:
+		v.App, err = s.invokeApp(p)
 	}
-	if !slices.Contains(w.client.Allow, w.trade) {
-		return refusef(KindNoAuth, "trade_type", "this client is not allowed %s", w.trade)
-	}
-	if w.trade == TradeJSAPI && (w.openID == "" || len(w.openID) > maxOpenID || !onlyChars(w.openID, isURLSafe)) {
-		return refuse(KindParam, "openid", "needed for jsapi: the buyer's openid under the account")
-	}
-	if w.trade == TradeNative && w.openID != "" {
-		return refuse(KindParam, "openid", "not used by native; leave it out")
-	}
-	m, err := s.merchantOf(w.client)
-	if err != nil {
-		return err
-	}
-	a, err := s.payingAccount(w, m)
-	if err != nil {
-		return err
-	}
-	w.appID = a.AppID
-	return nil
-}
-
-// payingAccount finds the account whose app id the payment carries.
-func (s *Service) payingAccount(w *wish, m *merchant) (*Account, error) {
-	if w.account == "" {
-		return s.accountOf(w.client, m, AccountOfficial)
-	}
-	a := s.accounts[w.account]
-	if a == nil || !slices.Contains(m.Accounts, w.account) || a.Kind != AccountOfficial {
-		return nil, refusef(KindParam, "account", "not an official account bound to merchant %s", m.Name)
-	}
-	return a, nil
+	return v, err
 }
 
 // payable returns a payment that the buyer can pay now in the wished way:
@@ -127,22 +105,51 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 	if err != nil {
 		return p, false, err
 	}
+	if err = s.choosePayer(ctx, &w, m); err != nil {
+		return p, false, err
+	}
 	if p, err = s.living(ctx, m, payments, &w); err != nil {
 		return p, false, err
 	}
-	if p.Status == PaymentPending && s.rt.now().Sub(p.PrepaidAt) < prepaidLife {
-		return p, false, nil
-	}
-	if p.OutTradeNo != "" {
-		if gone, err := s.prepayAgain(ctx, m, &p); err != nil || !gone {
+	return s.makePayable(ctx, m, &o, &w, p)
+}
+
+// makePayable gives the living payment, if there is one, what a buyer pays
+// with, or makes a new payment. A number that WeChat will never take again is
+// replaced within the same call, so that no client hears of it.
+func (s *Service) makePayable(ctx context.Context, m *merchant, o *Order, w *wish, living Payment) (p Payment, created bool, err error) {
+	p, created = living, living.OutTradeNo == ""
+	switch {
+	case created:
+		if p, err = s.newPayment(ctx, o, w, m); err != nil {
 			return p, false, err
 		}
+	case s.invocable(&p):
+		return p, false, nil
 	}
-	if p, err = s.newPayment(ctx, &o, &w, m); err != nil {
-		return p, false, err
+	for left := maxNumbers - 1; ; left-- {
+		err = s.prepay(ctx, m, &p)
+		spent, ok := errors.AsType[*spentError](err)
+		if !ok || left == 0 {
+			return p, created, err
+		}
+		if err = s.giveUp(ctx, m, &p, spent.refused); err != nil {
+			return p, false, err
+		}
+		if p, err = s.newPayment(ctx, o, w, m); err != nil {
+			return p, false, err
+		}
+		created = true
 	}
-	err = s.prepay(ctx, m, &p)
-	return p, true, err
+}
+
+// invocable reports whether what WeChat answered can still be paid with.
+func (s *Service) invocable(p *Payment) bool {
+	life := prepaidLife
+	if p.TradeType == TradeH5 {
+		life = h5Life
+	}
+	return p.Status == PaymentPending && s.rt.now().Sub(p.PrepaidAt) < life
 }
 
 // living finds the payment that can be paid in the wished way, if there is
@@ -150,8 +157,8 @@ func (s *Service) payable(ctx context.Context, w wish) (p Payment, created bool,
 func (s *Service) living(ctx context.Context, m *merchant, payments []Payment, w *wish) (p Payment, err error) {
 	for i := range payments {
 		switch q := &payments[i]; {
-		case q.Status != PaymentCreated && q.Status != PaymentPending:
-		case q.TradeType == w.trade && q.AppID == w.appID && q.OpenID == w.openID:
+		case !q.Live():
+		case w.fits(q) && m.speaks(q.API):
 			p = *q
 		default:
 			if err := s.abandon(ctx, m, q); err != nil {
@@ -162,15 +169,11 @@ func (s *Service) living(ctx context.Context, m *merchant, payments []Payment, w
 	return p, nil
 }
 
-// prepayAgain tells WeChat again of a payment. It reports that the payment is
-// gone when a close of ours took effect without our hearing of it.
-func (s *Service) prepayAgain(ctx context.Context, m *merchant, p *Payment) (gone bool, err error) {
-	err = s.prepay(ctx, m, p)
-	var refused *GatewayError
-	if !errors.As(err, &refused) || !saysClosed(refused) {
-		return false, err
-	}
-	return true, s.abandon(ctx, m, p)
+// fits reports whether a payment is made in the wished way. WeChat compares
+// the address for which an H5 payment was ordered with that of the phone.
+func (w *wish) fits(p *Payment) bool {
+	return p.TradeType == w.trade && p.AppID == w.appID && p.PayerAppID == w.payerAppID && p.OpenID == w.openID &&
+		(p.TradeType != TradeH5 || p.PayerIP == w.payerIP)
 }
 
 // openOrder reads an order that can still be paid, with its payments.
@@ -246,15 +249,21 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 		TradeType:     w.trade,
 		AppID:         w.appID,
 		SubMchID:      o.SubMchID,
+		SubAppID:      w.subAppID,
 		OpenID:        w.openID,
-		PayerAppID:    w.appID,
+		PayerAppID:    w.payerAppID,
 		AmountFen:     o.AmountFen,
 		Description:   sendable(o.Description),
 		NotifyURL:     s.PublicURL() + "/wechat/notify/" + m.Name,
 		ProfitSharing: o.ProfitSharing,
+		PayerIP:       cmp.Or(w.payerIP, nobodysIP),
 		Status:        PaymentCreated,
 		CreatedAt:     s.rt.now().Truncate(time.Second),
 		ExpiresAt:     o.ExpiresAt,
+	}
+	if direct(w.client) {
+		// WeChat tells the client itself, who knows its order by the attach.
+		p.NotifyURL, p.Attach = o.NotifyURL, cmp.Or(o.Attach, o.OrderNo)
 	}
 	p.AskAt = s.nextAsk(&p, p.CreatedAt)
 	return p, s.rt.store.Update(ctx, func(tx Tx) error {
@@ -280,6 +289,7 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 
 // prepay tells WeChat of a stored payment, or tells it again: the same
 // number with the same content is harmless and refreshes what has run out.
+// A spentError tells that WeChat will not take the number again.
 func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
 	answer, err := m.gateway(p.API).Prepay(ctx, p)
 	var refused *GatewayError
@@ -290,9 +300,12 @@ func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
 			return err
 		}
 		return refuse(KindOrderPaid, "", "the order is paid")
-	case errors.As(err, &refused) && !refused.Retryable:
-		return s.prepayRefused(ctx, p, refused)
+	case errors.As(err, &refused) && !refused.Retryable && (saysClosed(refused) || saysSpoilt(refused)):
+		return &spentError{refused}
 	default:
+		// After any other refusal (a permission that is missing, a limit) the
+		// next try repeats the same number, so that a shop that keeps asking
+		// does not use up the order's attempts.
 		return upstream(err)
 	}
 	now := s.rt.now()
@@ -300,28 +313,34 @@ func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
 		if cur.Status == PaymentCreated {
 			cur.Status = PaymentPending
 		}
-		cur.PrepayID, cur.CodeURL, cur.PrepaidAt = answer.PrepayID, answer.CodeURL, now
+		cur.PrepayID, cur.CodeURL, cur.H5URL, cur.PrepaidAt = answer.PrepayID, answer.CodeURL, answer.H5URL, now
 		return true
 	})
 }
 
-// prepayRefused tells the caller of a refusal. Only a number that WeChat will
-// never take again is given up; after any other refusal (a permission that is
-// missing, a limit) the next try repeats the same number, so that a shop that
-// keeps asking does not use up the order's attempts. A payment that WeChat
-// knew before keeps its state.
-func (s *Service) prepayRefused(ctx context.Context, p *Payment, refused *GatewayError) error {
-	err := s.changePayment(ctx, p, func(cur *Payment) bool {
-		if cur.Status != PaymentCreated || !saysSpoilt(refused) {
+// spentError says that WeChat refuses a payment because of its number.
+type spentError struct{ refused *GatewayError }
+
+// Error names the refusal.
+func (e *spentError) Error() string { return "number spent: " + e.refused.Error() }
+
+// Unwrap returns what the caller is told when another number did not help.
+func (e *spentError) Unwrap() error { return upstream(e.refused) }
+
+// giveUp ends a payment whose number WeChat refuses. Nobody can have been
+// shown anything to pay with unless WeChat knew the payment before; then it
+// is closed there, and may turn out to be paid.
+func (s *Service) giveUp(ctx context.Context, m *merchant, p *Payment, refused *GatewayError) error {
+	if p.Status != PaymentCreated || saysClosed(refused) {
+		return s.abandon(ctx, m, p)
+	}
+	return s.changePayment(ctx, p, func(cur *Payment) bool {
+		if cur.Status != PaymentCreated {
 			return false
 		}
-		cur.Status = PaymentFailed
+		cur.Status, cur.AskAt = PaymentFailed, time.Time{}
 		return true
 	})
-	if err != nil {
-		return err
-	}
-	return upstream(refused)
 }
 
 // changePayment changes the stored payment in a transaction and brings p up
@@ -359,6 +378,19 @@ func (s *Service) invokeJSAPI(p *Payment) (*JSAPIInvocation, error) {
 	v, err := m.gateway(p.API).InvokeJSAPI(p)
 	return &v, err
 }
+
+// invokeApp signs what the mobile app pays with.
+func (s *Service) invokeApp(p *Payment) (*AppInvocation, error) {
+	m, err := s.merchantFor(p.MchID, p.SubMchID)
+	if err != nil {
+		return nil, err
+	}
+	v, err := m.gateway(p.API).InvokeApp(p)
+	return &v, err
+}
+
+// direct reports whether WeChat notifies the client itself.
+func direct(c *Client) bool { return c != nil && c.Callback == CallbackDirect }
 
 // sendable cuts a description to what WeChat takes: at most 127 bytes on a
 // character border, without characters beyond the Basic Multilingual Plane

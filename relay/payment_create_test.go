@@ -48,7 +48,7 @@ func TestCreatePaymentRefuses(t *testing.T) {
 	}{
 		{"no trade type", b.client, key.OrderNo, relay.CreatePaymentRequest{}, relay.KindParam},
 		{"unknown trade type", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: "cash"}, relay.KindParam},
-		{"a later trade type", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: relay.TradeH5}, relay.KindParam},
+		{"h5 not allowed", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: relay.TradeH5, PayerIP: "8.8.8.8"}, relay.KindNoAuth},
 		{"jsapi without openid", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: relay.TradeJSAPI}, relay.KindParam},
 		{"native with openid", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: relay.TradeNative, OpenID: "o-1"}, relay.KindParam},
 		{"unknown account", b.client, key.OrderNo, relay.CreatePaymentRequest{TradeType: relay.TradeNative, Account: "other"}, relay.KindParam},

@@ -75,41 +75,86 @@ func TestPrepayStoredFirst(t *testing.T) {
 }
 
 // TestPrepayRefused: WeChat's refusal reaches the caller with its code. The
-// next try repeats the number, however often it was refused, unless WeChat
-// will never take it.
+// next try repeats the number, however often it was refused.
 func TestPrepayRefused(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		code string
-		want []relay.PaymentStatus
-	}{
-		{"NO_AUTH", []relay.PaymentStatus{relay.PaymentPending}},
-		{"OUT_TRADE_NO_USED", []relay.PaymentStatus{relay.PaymentFailed, relay.PaymentPending}},
-	} {
-		b := newBench(t, memstore.New())
-		key := b.order("A000000001")
-		b.wechat.failing("prepay", &relay.GatewayError{Code: tc.code})
-		tries := 1
-		if len(tc.want) == 1 {
-			tries = 60 // more than an order has attempts
-		}
-		for range tries {
-			_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
-			var known *relay.Error
-			if kindOf(err) != relay.KindUpstream || !asError(err, &known) || known.UpstreamCode != tc.code {
-				t.Fatalf("Payable = %v, want KindUpstream with %s", err, tc.code)
-			}
-		}
-		b.wechat.failing("prepay", nil)
-		b.native(key)
-		var got []relay.PaymentStatus
-		for _, p := range b.view(key).Payments {
-			got = append(got, p.Status)
-		}
-		if !slices.Equal(got, tc.want) {
-			t.Errorf("after %s the payments are %v, want %v", tc.code, got, tc.want)
+	b := newBench(t, memstore.New())
+	key := b.order("A000000001")
+	b.wechat.failing("prepay", &relay.GatewayError{Code: "NO_AUTH"})
+	for range 60 { // more than an order has attempts
+		_, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+		var known *relay.Error
+		if kindOf(err) != relay.KindUpstream || !asError(err, &known) || known.UpstreamCode != "NO_AUTH" {
+			t.Fatalf("Payable = %v, want KindUpstream with NO_AUTH", err)
 		}
 	}
+	b.wechat.failing("prepay", nil)
+	b.native(key)
+	if got := b.statuses(key); !slices.Equal(got, []relay.PaymentStatus{relay.PaymentPending}) {
+		t.Errorf("the payments are %v, want the one that was refused, pending", got)
+	}
+}
+
+// statuses are those of an order's payments, oldest first.
+func (b *bench) statuses(key relay.OrderKey) (statuses []relay.PaymentStatus) {
+	b.t.Helper()
+	for _, p := range b.view(key).Payments {
+		statuses = append(statuses, p.Status)
+	}
+	return statuses
+}
+
+// TestNumberRefused: "order number repeated" is none of a client's business.
+// The next number is tried within the same call, and no third one: what
+// WeChat refuses twice is not about the number.
+func TestNumberRefused(t *testing.T) {
+	t.Parallel()
+	const failed, created, pending, closed = relay.PaymentFailed, relay.PaymentCreated, relay.PaymentPending, relay.PaymentClosed
+	for _, tc := range []struct {
+		name    string
+		code    string
+		refused int  // prepay calls that are refused
+		known   bool // to WeChat, before it refuses
+		fails   bool
+		want    []relay.PaymentStatus
+	}{
+		{"used", "OUT_TRADE_NO_USED", 1, false, false, []relay.PaymentStatus{failed, pending}},
+		{"used, v2's spelling", "OUT_TRADE_NO_USED", 1, false, false, []relay.PaymentStatus{failed, pending}},
+		{"other content", "INVALID_REQUEST", 1, false, false, []relay.PaymentStatus{failed, pending}},
+		{"closed, v2's spelling", "ORDERCLOSED", 1, false, false, []relay.PaymentStatus{closed, pending}},
+		{"twice", "INVALID_REQUEST", 2, false, true, []relay.PaymentStatus{failed, created}},
+		{"known before", "INVALID_REQUEST", 1, true, false, []relay.PaymentStatus{closed, pending}},
+		{"known before, twice", "INVALID_REQUEST", 2, true, true, []relay.PaymentStatus{closed, created}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, memstore.New())
+			key := b.order("A000000001")
+			if tc.known {
+				b.clock = time.Now().Add(-111 * time.Minute)
+				b.native(key)
+				b.clock = time.Time{} // the code has run out, so that WeChat is asked again
+			}
+			b.wechat.refusing(tc.refused, tc.code)
+			p, _, err := b.Payable(t.Context(), b.client, key, relay.TradeNative, "")
+			if (err != nil) != tc.fails || err == nil && p.CodeURL == "" {
+				t.Errorf("Payable = %+v, %v; want an error: %t", p, err, tc.fails)
+			}
+			if got := b.statuses(key); !slices.Equal(got, tc.want) {
+				t.Errorf("the payments are %v, want %v", got, tc.want)
+			}
+			if tc.known && b.wechat.count("close") != 1 {
+				t.Errorf("%d closes, want one: a payment that WeChat knew may be under way", b.wechat.count("close"))
+			}
+		})
+	}
+}
+
+// refusing lets the next prepay calls fail with a code.
+func (f *fakeWeChat) refusing(calls int, code string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse, f.refuseCode = calls, code
 }
 
 // TestSwitchTradeType closes the old payment at WeChat before the new one is
@@ -330,26 +375,5 @@ func TestExpiryForgets(t *testing.T) {
 	b.rt.SweepExpired(t.Context())
 	if n := b.rt.ExpiryFailures(); n != 0 {
 		t.Errorf("%d orders remembered after it was paid, want none", n)
-	}
-}
-
-// TestTradeTypesToCome: words of the contract that are not built yet are
-// named as such.
-func TestTradeTypesToCome(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, memstore.New())
-	key := b.order("A000000001")
-	for trade, later := range map[relay.TradeType]bool{
-		relay.TradeH5: true, relay.TradeApp: true, relay.TradeMiniProgram: true, "NATIVE": false, "": false, "cash": false,
-	} {
-		_, _, err := b.Payable(t.Context(), b.client, key, trade, "")
-		var known *relay.Error
-		if !asError(err, &known) || known.Kind != relay.KindParam || known.Field != "trade_type" {
-			t.Errorf("%q: %v, want KindParam for trade_type", trade, err)
-			continue
-		}
-		if strings.Contains(known.Message, "not supported yet") != later {
-			t.Errorf("%q is answered %q", trade, known.Message)
-		}
 	}
 }

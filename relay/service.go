@@ -108,22 +108,24 @@ func (s *Service) merchantOf(c *Client) (*merchant, error) {
 	return m, nil
 }
 
-// accountOf is the account of a kind that pays for the client at the
-// merchant: the client's own, or the merchant's first of that kind.
-func (s *Service) accountOf(c *Client, m *merchant, kind AccountKind) (*Account, error) {
-	names := m.Accounts
-	if a := s.accounts[c.Account]; a != nil && a.Kind == kind {
+// accountOf is the account that pays for the client at the merchant: the
+// client's own where it is of a kind that is needed, or else the merchant's
+// first of the best kind.
+func (s *Service) accountOf(c *Client, m *merchant, kinds ...AccountKind) (*Account, error) {
+	if a := s.accounts[c.Account]; a != nil && slices.Contains(kinds, a.Kind) {
 		if !slices.Contains(m.Accounts, a.Name) {
 			return nil, refusef(KindNoAuth, "account", "account %s is not bound to merchant %s", a.Name, m.Name)
 		}
-		names = []string{a.Name}
+		return a, nil
 	}
-	for _, name := range names {
-		if a := s.accounts[name]; a != nil && a.Kind == kind {
-			return a, nil
+	for _, kind := range kinds {
+		for _, name := range m.Accounts {
+			if a := s.accounts[name]; a != nil && a.Kind == kind {
+				return a, nil
+			}
 		}
 	}
-	return nil, refusef(KindNoAuth, "account", "merchant %s has no account of kind %s", m.Name, kind)
+	return nil, refusef(KindNoAuth, "account", "merchant %s has no account of kind %s", m.Name, kinds[0])
 }
 
 // outcome turns what a store said into what a caller may read.

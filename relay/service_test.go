@@ -174,12 +174,16 @@ func (b *bench) notify(tr relay.Transaction) error {
 type fakeWeChat struct {
 	mu       sync.Mutex // guards all below
 	payments map[string]*relay.Transaction
+	told     map[string]relay.Payment // as Prepay got it last
 	refunds  map[string]*relay.RefundStatement
 	calls    []string
 	fail     map[string]error // by call
 	notice   *relay.Notification
 	openID   string
 	snapshot bool
+
+	refuse     int    // so many prepay calls are refused
+	refuseCode string // with this code
 
 	afterClose func() error  // answers a close that took effect
 	exchanging chan struct{} // gets a value when an exchange begins, and ends it with another
@@ -196,18 +200,31 @@ func (f *fakeWeChat) Prepay(_ context.Context, p *relay.Payment) (relay.Prepaid,
 	if err := f.called("prepay", p.OutTradeNo); err != nil {
 		return relay.Prepaid{}, err
 	}
+	if f.refuse > 0 {
+		f.refuse--
+		return relay.Prepaid{}, &relay.GatewayError{Code: f.refuseCode}
+	}
 	if t := f.payments[p.OutTradeNo]; t != nil && t.State == relay.TradeSuccess {
 		return relay.Prepaid{}, &relay.GatewayError{Code: "ORDER_PAID"}
 	} else if t != nil && t.State == relay.TradeClosed {
 		return relay.Prepaid{}, &relay.GatewayError{Code: "ORDER_CLOSED"}
 	}
 	f.payments[p.OutTradeNo] = &relay.Transaction{
-		MchID: p.MchID, AppID: p.AppID, OutTradeNo: p.OutTradeNo, TotalFen: p.AmountFen, Currency: relay.Currency, State: relay.TradeNotPay,
+		MchID: p.MchID, AppID: p.AppID, SubMchID: p.SubMchID, SubAppID: p.SubAppID, Attach: p.Attach,
+		OutTradeNo: p.OutTradeNo, TotalFen: p.AmountFen, Currency: relay.Currency, State: relay.TradeNotPay,
 	}
-	if p.TradeType == relay.TradeJSAPI {
+	if f.told == nil {
+		f.told = map[string]relay.Payment{}
+	}
+	f.told[p.OutTradeNo] = *p
+	switch p.TradeType {
+	case relay.TradeNative:
+		return relay.Prepaid{CodeURL: "weixin://wxpay/bizpayurl?pr=" + p.OutTradeNo}, nil
+	case relay.TradeH5:
+		return relay.Prepaid{H5URL: "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=" + p.OutTradeNo}, nil
+	default:
 		return relay.Prepaid{PrepayID: "prepay-" + p.OutTradeNo}, nil
 	}
-	return relay.Prepaid{CodeURL: "weixin://wxpay/bizpayurl?pr=" + p.OutTradeNo}, nil
 }
 
 func (f *fakeWeChat) Query(_ context.Context, p *relay.Payment) (relay.Transaction, error) {

@@ -48,8 +48,8 @@ type eventPayer struct {
 }
 
 // tell appends the event and starts its chain: a first attempt at once, then
-// the client's schedule. A client without an address is told by
-// GET /v1/events alone, and tell returns no delivery.
+// the client's schedule. A client without an address, or one that WeChat
+// tells itself, is told by GET /v1/events alone, and tell returns no delivery.
 func (s *Service) tell(tx Tx, f fact) (*Delivery, error) {
 	body, err := json.Marshal(f.body())
 	if err != nil {
@@ -66,7 +66,9 @@ func (s *Service) tell(tx Tx, f fact) (*Delivery, error) {
 	if err := tx.AddEvent(event); err != nil {
 		return nil, err
 	}
-	if f.order.NotifyURL == "" {
+	if f.order.NotifyURL == "" || direct(s.clients[f.order.ClientID]) {
+		// WeChat itself tells a client in direct mode, at the same address and
+		// in its own format.
 		return nil, nil //nolint:nilnil // no delivery is the answer, not a failure
 	}
 	d := s.newDelivery(event, f.order.NotifyURL)

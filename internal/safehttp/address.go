@@ -53,17 +53,17 @@ func prefixes(texts ...string) []netip.Prefix {
 	return out
 }
 
-// publicAddr reports whether the address belongs to a public host. It is the
+// PublicAddr reports whether the address belongs to a public host. It is the
 // one table of the product; net/netip's own predicates miss several of these
 // ranges.
-func publicAddr(a netip.Addr) bool {
+func PublicAddr(a netip.Addr) bool {
 	a = plainAddr(a)
 	switch {
 	case a.Is4():
 		return !containsAddr(forbidden4, a)
 	case nat64.Contains(a):
 		b := a.As16()
-		return publicAddr(netip.AddrFrom4([4]byte(b[12:])))
+		return PublicAddr(netip.AddrFrom4([4]byte(b[12:])))
 	default:
 		return global6.Contains(a) && !containsAddr(forbidden6, a)
 	}

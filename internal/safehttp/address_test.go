@@ -27,12 +27,12 @@ var publicAddresses = []string{
 func TestPublicAddr_F01_F02_F03_F04(t *testing.T) {
 	t.Parallel()
 	for _, text := range forbiddenAddresses {
-		if publicAddr(netip.MustParseAddr(text)) {
+		if PublicAddr(netip.MustParseAddr(text)) {
 			t.Errorf("%s passes for public", text)
 		}
 	}
 	for _, text := range publicAddresses {
-		if !publicAddr(netip.MustParseAddr(text)) {
+		if !PublicAddr(netip.MustParseAddr(text)) {
 			t.Errorf("%s is refused", text)
 		}
 	}
@@ -58,14 +58,14 @@ func FuzzPublicAddr(f *testing.F) {
 		if !ok {
 			return
 		}
-		public := publicAddr(a)
+		public := PublicAddr(a)
 		if public && (a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified()) {
 			t.Errorf("%v passes for public", a)
 		}
-		if a.Is4() && publicAddr(netip.AddrFrom16(a.As16())) != public {
+		if a.Is4() && PublicAddr(netip.AddrFrom16(a.As16())) != public {
 			t.Errorf("%v and its mapped spelling differ", a)
 		}
-		if a.Is6() && publicAddr(a.WithZone("x")) != public {
+		if a.Is6() && PublicAddr(a.WithZone("x")) != public {
 			t.Errorf("%v and its zoned spelling differ", a)
 		}
 	})

@@ -88,7 +88,7 @@ func (c *Client) checkAddr(addr netip.Addr, port uint16) error {
 	if containsAddr(c.allow, plainAddr(addr)) {
 		return nil
 	}
-	if !publicAddr(addr) {
+	if !PublicAddr(addr) {
 		return errors.New("must not be a private or local host")
 	}
 	if !c.publicPort(port) {
