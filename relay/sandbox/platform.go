@@ -100,9 +100,10 @@ func (p *platform) defaultSerial(m *merchant) string {
 }
 
 // replySerial chooses the key that signs an answer: the one that the request
-// names, or the current one of the merchant's mode (v3.md 2).
+// names, or the current one of the merchant's mode (v3.md 2). SDKs that know
+// no key yet send the header without a value.
 func (p *platform) replySerial(m *merchant, asked []string) (string, error) {
-	if len(asked) == 0 {
+	if len(asked) == 0 || len(asked) == 1 && asked[0] == "" {
 		return p.defaultSerial(m), nil
 	}
 	known := []string{DefaultPublicKeyID}

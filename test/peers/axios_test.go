@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -76,8 +77,18 @@ func axiosMerchant(t *testing.T, w *wechat) map[string]any {
 	c := sandbox.DefaultCredentials()
 	return map[string]any{
 		"mchid": c.MchID, "serial": c.CertificateSerial, "private_key": pemOf(t, "PRIVATE KEY", c.PrivateKey),
-		"certificate": pemOf(t, "CERTIFICATE", c.Certificate.Raw), "public_key_id": c.PublicKeyID,
-		"public_key": pemOf(t, "PUBLIC KEY", c.PublicKey), "v2_key": sandbox.DefaultAPIv2Key, "sandbox": w.URL + "/",
+		"certificate": pemOf(t, "CERTIFICATE", c.Certificate.Raw), "certs": platformKeys(t), "v2_key": sandbox.DefaultAPIv2Key, "sandbox": w.URL + "/",
+	}
+}
+
+// platformKeys are WeChat's by their serials, as the plugin wants them: it
+// names none in its requests, so that answers may come in either mode.
+func platformKeys(t *testing.T) map[string]string {
+	t.Helper()
+	c := sandbox.DefaultCredentials()
+	return map[string]string{
+		c.PublicKeyID: pemOf(t, "PUBLIC KEY", c.PublicKey),
+		fmt.Sprintf("%X", c.PlatformCertificate.SerialNumber): pemOf(t, "CERTIFICATE", c.PlatformCertificate.Raw),
 	}
 }
 
@@ -108,10 +119,10 @@ func lower(h http.Header) map[string]string {
 }
 
 // openV3 lets the plugin verify and open a notification of APIv3.
-func openV3(t *testing.T, n *note, key, publicKey string) axiosResource {
+func openV3(t *testing.T, n *note, key string, certs map[string]string) axiosResource {
 	t.Helper()
 	var r axiosResource
-	axios(t, nil, "receive_v3", map[string]any{"headers": lower(n.header), "body": string(n.body), "key": key, "public_key": publicKey}, &r)
+	axios(t, nil, "receive_v3", map[string]any{"headers": lower(n.header), "body": string(n.body), "key": key, "certs": certs}, &r)
 	return r
 }
 
@@ -171,8 +182,7 @@ func TestAxiosV3(t *testing.T) {
 			if came.Placed[order.pays] == "" || came.Found.TradeState != "SUCCESS" || came.Refund.RefundID == "" {
 				t.Errorf("the order came to %+v", came)
 			}
-			public := pemOf(t, "PUBLIC KEY", c.PublicKey)
-			paid, refunded := openV3(t, shop.next(t), string(c.APIv3Key), public), openV3(t, shop.next(t), string(c.APIv3Key), public)
+			paid, refunded := openV3(t, shop.next(t), string(c.APIv3Key), platformKeys(t)), openV3(t, shop.next(t), string(c.APIv3Key), platformKeys(t))
 			if !paid.Verified || paid.Resource.OutTradeNo != number || paid.Resource.TradeState != "SUCCESS" {
 				t.Errorf("the notification says %+v", paid)
 			}

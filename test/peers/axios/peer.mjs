@@ -11,7 +11,7 @@ const client = () => new Wechatpay({
   mchid: input.mchid,
   serial: input.serial,
   privateKey: Rsa.from(input.private_key, Rsa.KEY_TYPE_PRIVATE),
-  certs: { [input.public_key_id]: Rsa.from(input.public_key, Rsa.KEY_TYPE_PUBLIC) },
+  certs: Object.fromEntries(Object.entries(input.certs).map(([serial, pem]) => [serial, Rsa.from(pem, Rsa.KEY_TYPE_PUBLIC)])),
   secret: input.v2_key,
   merchant: { cert: input.certificate, key: input.private_key },
   baseURL: input.sandbox,
@@ -51,11 +51,11 @@ const actions = {
 
   // receive_v3 verifies and opens a notification.
   receive_v3() {
-    const { headers, body, key, public_key: publicKey } = input;
+    const { headers, body, key, certs } = input;
     const verified = Rsa.verify(
       Formatter.response(headers['wechatpay-timestamp'], headers['wechatpay-nonce'], body),
       headers['wechatpay-signature'],
-      Rsa.from(publicKey, Rsa.KEY_TYPE_PUBLIC),
+      Rsa.from(certs[headers['wechatpay-serial']], Rsa.KEY_TYPE_PUBLIC),
     );
     const { event_type: event, resource: { ciphertext, nonce, associated_data: aad } } = JSON.parse(body);
     return { verified, event, resource: JSON.parse(Aes.AesGcm.decrypt(ciphertext, key, nonce, aad)) };
