@@ -60,7 +60,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f := s.faults.take(apiFaults, operation.name)
-	if f != nil && s.faultBefore(w, r, f) {
+	if f != nil && s.faultBefore(w, r, f, func(e *apiError) { s.sendRefusal(w, e) }) {
 		return
 	}
 	reply, err := operation.play(s, call, variable)
@@ -152,7 +152,7 @@ func (s *Sandbox) sendRefusal(w http.ResponseWriter, e *apiError) { s.write(w, e
 
 // sendReply signs a success and sends it, unless a fault wants otherwise.
 func (s *Sandbox) sendReply(w http.ResponseWriter, r *http.Request, c *apiCall, reply apiReply, f *fault) {
-	if f != nil && s.faultAfter(w, r, f) {
+	if f != nil && s.faultAfter(r, f, func(e *apiError) { s.sendRefusal(w, e) }) {
 		return
 	}
 	if reply.status < 300 {

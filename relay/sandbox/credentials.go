@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"crypto/rsa"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -95,6 +96,12 @@ func DefaultCredentials() Credentials {
 		AppID:               DefaultAppID,
 		AppSecret:           DefaultAppSecret,
 	}
+}
+
+// ClientCertificate is the merchant's certificate with its key, as refunds of
+// APIv2 show it on the connection.
+func (c *Credentials) ClientCertificate() tls.Certificate {
+	return tls.Certificate{Certificate: [][]byte{c.Certificate.Raw}, PrivateKey: c.PrivateKey, Leaf: c.Certificate}
 }
 
 // credentialsReply is the body of GET /sandbox/credentials.

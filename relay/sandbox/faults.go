@@ -51,7 +51,7 @@ const (
 	faultKeyPublic = "key_public"
 )
 
-// The faults of APIv3 answers. Calls that fail authentication use none up.
+// The faults of API answers. Calls that fail authentication use none up.
 const (
 	// faultAPI429 answers 429 FREQUENCY_LIMITED without effect.
 	faultAPI429 = "api_429"
@@ -151,6 +151,13 @@ var apiFaults = faultGroup{
 	{faultAPIProbe, "应答为签名探测", "2xx with a signature probe"},
 }
 
+// The faults that APIv2 can play: it knows neither time stamps nor serial
+// numbers, event types and signature probes.
+var (
+	notifyFaultsV2 = notifyFaults.without(faultStale, faultProbe, faultUnknownEvent, faultKeyCertificate, faultKeyPublic)
+	apiFaultsV2    = apiFaults.without(faultAPIProbe)
+)
+
 var refundFaults = faultGroup{
 	{faultRefundNotEnough, "退款时商户余额不足", "refused: balance not enough"},
 	{faultRefundTooSoon, "一分钟内再次退款被拒", "refused: less than a minute after the last one"},
@@ -185,6 +192,11 @@ var faultOperations = []string{"prepay", "query", "close", "certificates", "refu
 // has reports whether the group has a fault of this name.
 func (g faultGroup) has(name string) bool {
 	return slices.ContainsFunc(g, func(k faultKind) bool { return k.Name == name })
+}
+
+// without returns the group without some of its faults.
+func (g faultGroup) without(names ...string) faultGroup {
+	return slices.DeleteFunc(slices.Clone(g), func(k faultKind) bool { return slices.Contains(names, k.Name) })
 }
 
 // fault is something that will go wrong, Times times.

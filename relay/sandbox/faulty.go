@@ -15,13 +15,14 @@ const (
 )
 
 // faultBefore plays an API fault that keeps the call from taking effect. It
-// reports whether the call is over.
-func (s *Sandbox) faultBefore(w http.ResponseWriter, r *http.Request, f *fault) bool {
+// reports whether the call is over. spoil sends a refusal in the form of the
+// call's generation.
+func (s *Sandbox) faultBefore(w http.ResponseWriter, r *http.Request, f *fault, spoil func(*apiError)) bool {
 	switch f.Name {
 	case faultAPI429:
-		s.sendRefusal(w, refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", "频率超限", logFrequency))
+		spoil(refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", "频率超限", logFrequency))
 	case faultAPI500Before:
-		s.sendRefusal(w, refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
+		spoil(refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
 	case faultAPI502:
 		s.write(w, apiReply{
 			status: http.StatusBadGateway, contentType: "text/html",
@@ -39,10 +40,10 @@ func (s *Sandbox) faultBefore(w http.ResponseWriter, r *http.Request, f *fault) 
 
 // faultAfter plays an API fault that spoils the answer of a call that took
 // effect. It reports whether the answer is over.
-func (s *Sandbox) faultAfter(w http.ResponseWriter, r *http.Request, f *fault) bool {
+func (s *Sandbox) faultAfter(r *http.Request, f *fault, spoil func(*apiError)) bool {
 	switch f.Name {
 	case faultAPI500After:
-		s.sendRefusal(w, refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
+		spoil(refuse(http.StatusInternalServerError, "SYSTEM_ERROR", "系统错误", logNoError))
 		return true
 	case faultAPITimeout:
 		s.hold(r.Context(), f.wait(standardTimeout))

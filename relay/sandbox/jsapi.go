@@ -3,8 +3,10 @@ package sandbox
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
@@ -55,12 +57,22 @@ func (s *Sandbox) checkInvocation(v payv3.JSAPIInvocation) (order, string) {
 	case s.now().Sub(o.PreparedAt) >= prepayLife:
 		return order{}, "prepay_id 已过期 (prepay_id is older than two hours)"
 	}
-	for _, c := range s.directory.merchants[o.MchID].Certificates {
-		if c.Status == CertificateValid && payv3.VerifyJSAPI(v, c.PublicKey) == nil {
-			return o, ""
-		}
+	if !s.directory.merchants[o.MchID].signed(v, &o) {
+		return order{}, "支付验证签名失败 (paySign does not fit)"
 	}
-	return order{}, "支付验证签名失败 (paySign does not fit)"
+	return o, ""
+}
+
+// signed reports whether the merchant signed the values in the way of the
+// order: with a private key in APIv3, with the shared key and the algorithm of
+// the order in APIv2 (v2.md 7).
+func (m *merchant) signed(v payv3.JSAPIInvocation, o *order) bool {
+	if o.API == apiV2 {
+		return v.SignType == string(o.SignType) && payv2.VerifyJSAPI(payv2.JSAPIInvocation(v), m.APIv2Key) == nil
+	}
+	return slices.ContainsFunc(m.Certificates, func(c MerchantCertificate) bool {
+		return c.Status == CertificateValid && payv3.VerifyJSAPI(v, c.PublicKey) == nil
+	})
 }
 
 // serveJSAPI shows the payment window that bridge.js opens.

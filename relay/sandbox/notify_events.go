@@ -31,7 +31,13 @@ func refundEvent(status refundStatus) string {
 // the API that made it.
 func (s *Sandbox) paymentNotification(o *order) (*notification, error) {
 	id := s.newEventID()
-	written, err := s.paymentLetterV3(id, o)
+	var written letter
+	var err error
+	if o.API == apiV2 {
+		written, err = s.paymentLetterV2(o)
+	} else {
+		written, err = s.paymentLetterV3(id, o)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +49,13 @@ func (s *Sandbox) paymentNotification(o *order) (*notification, error) {
 // merchant set in the console (v3.md 12).
 func (s *Sandbox) refundNotification(o *order, r *refund) (*notification, error) {
 	id := s.newEventID()
-	written, err := s.refundLetterV3(id, o, r)
+	var written letter
+	var err error
+	if r.API == apiV2 {
+		written, err = s.refundLetterV2(o, r)
+	} else {
+		written, err = s.refundLetterV3(id, o, r)
+	}
 	if err != nil {
 		return nil, err
 	}

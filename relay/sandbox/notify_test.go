@@ -26,6 +26,7 @@ type arrival struct {
 // the statuses in turn; the last one stays.
 type merchantServer struct {
 	statuses []int
+	answer   string // default: what fails everywhere
 
 	mu       sync.Mutex // guards what follows
 	since    time.Time
@@ -41,6 +42,9 @@ func (m *merchantServer) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer m.mu.Unlock()
 	status := m.statuses[min(len(m.arrivals), len(m.statuses)-1)]
 	m.arrivals = append(m.arrivals, arrival{at: time.Since(m.since), header: r.Header.Clone(), body: body})
+	if m.answer != "" {
+		return reply(r, status, m.answer), nil
+	}
 	return reply(r, status, `{"code":"FAIL"}`), nil
 }
 

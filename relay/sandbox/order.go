@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
 )
 
 // Times that WeChat gives to orders (v3.md 9).
@@ -60,6 +62,7 @@ type orderKey struct{ MchID, OutTradeNo string }
 type order struct {
 	orderKey
 	API           generation
+	SignType      payv2.SignType // of an order of v2, and so of its notification
 	AppID         string
 	SubMchID      string // of an order that a service provider made
 	SubAppID      string

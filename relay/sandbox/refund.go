@@ -234,6 +234,17 @@ func (l *ledger) refundByID(mchID, refundID string) (refundKey, error) {
 	return refundKey{}, errNoRefund
 }
 
+// orderOfRefund returns the order that a refund belongs to.
+func (l *ledger) orderOfRefund(key refundKey) (order, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.refunds[key]
+	if r == nil {
+		return order{}, errNoRefund
+	}
+	return *l.orders[r.order()], nil
+}
+
 // refundsOf lists the refunds of an order, oldest first.
 func (l *ledger) refundsOf(key orderKey) []refund {
 	l.mu.Lock()

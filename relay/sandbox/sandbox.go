@@ -1,5 +1,5 @@
-// Package sandbox plays WeChat: the pay API of APIv3 with real signatures
-// and strict validation, notifications with WeChat's own rhythm, the OAuth
+// Package sandbox plays WeChat: the pay API in both its generations, APIv3
+// and APIv2, on one ledger, with real signatures and strict validation, notifications with WeChat's own rhythm, the OAuth
 // pages and calls, the buyer's phone, and faults on request. It also shows a
 // demo shop (package shop).
 //
@@ -180,6 +180,9 @@ func (s *Sandbox) Close() error {
 func (s *Sandbox) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v3/", s.serveV3)
+	for path, operation := range operationsV2() {
+		mux.HandleFunc(path, s.serveV2(operation))
+	}
 	mux.HandleFunc("GET /connect/oauth2/authorize", s.serveAuthorize)
 	mux.HandleFunc("GET /connect/qrconnect", s.serveAuthorize)
 	mux.HandleFunc("GET /sns/oauth2/access_token", s.serveAccessToken)

@@ -139,7 +139,7 @@ func (c *Client) exchange(cl call, req *http.Request) (status int, answer Messag
 // communication, which is unsigned when it failed, then the signature, then
 // whose answer it is, then the business.
 func (c *Client) judge(cl call, body []byte) (Message, error) {
-	m, err := parseDocument(body, rootMessage, answerLimits)
+	m, err := ParseAnswer(body)
 	if err != nil {
 		return nil, fmt.Errorf("answer: %w", err)
 	}
@@ -166,10 +166,13 @@ func sameParties(request, answer Message, mchID string) error {
 	if answer[fieldMchID] != mchID || answer[fieldAppID] != request[fieldAppID] {
 		return errors.New("answer is about another merchant or app")
 	}
-	for _, name := range []string{fieldSubMchID, fieldSubAppID} {
-		if got := answer[name]; got != "" && got != request[name] {
-			return errors.New("answer is about another sub merchant or its app")
-		}
+	if got := answer[fieldSubMchID]; got != "" && got != request[fieldSubMchID] {
+		return errors.New("answer is about another sub merchant")
+	}
+	// An order made for an app of the sub merchant has it in every answer,
+	// asked for or not.
+	if got, want := answer[fieldSubAppID], request[fieldSubAppID]; got != "" && want != "" && got != want {
+		return errors.New("answer is about another app of the sub merchant")
 	}
 	return nil
 }

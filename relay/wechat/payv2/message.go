@@ -42,6 +42,12 @@ func ParseMessage(body []byte) (Message, error) {
 	return parseDocument(body, rootMessage, notificationLimits)
 }
 
+// ParseAnswer reads an answer of WeChat in the same way, which may be longer
+// than what strangers post.
+func ParseAnswer(body []byte) (Message, error) {
+	return parseDocument(body, rootMessage, answerLimits)
+}
+
 // Encode writes the message as a document with the root xml, fields sorted by
 // name. Equal messages have equal documents.
 func (m Message) Encode() []byte { return m.encode(rootMessage) }
