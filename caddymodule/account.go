@@ -1,6 +1,9 @@
 package caddymodule
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/wxrelay/wxrelay/relay"
 	"github.com/wxrelay/wxrelay/relay/sandbox"
 )
@@ -13,19 +16,35 @@ type Account struct {
 
 	// Kind is the kind of the account: "official_account", which is the
 	// default, "mini_program" or "mobile_app". "website_app" is not supported
-	// yet.
+	// yet. Placeholders are filled in.
 	Kind string `json:"kind,omitempty"`
 
 	// AppID is the account's app id as WeChat's console shows it: "wx" and
 	// 16 letters or digits. Required, except that with a sandbox platform it
-	// is the sandbox's account by default. Placeholders are filled in.
+	// is the sandbox's account of this kind by default. Placeholders are
+	// filled in.
 	AppID string `json:"app_id,omitempty"`
 
 	// Secret is the account's app secret. Write a placeholder, {env.NAME} or
 	// {file./path}: what stands here in clear is shown by Caddy's admin API,
-	// and a warning says so at the start. Required, except that with a
+	// and a warning says so at the start. Required for an official account,
+	// in which the cashier page learns who the buyer is, except that with a
 	// sandbox platform it is the sandbox's secret by default.
 	Secret string `json:"secret,omitempty"`
+}
+
+// sandboxAccount is an account that the sandbox knows without being told.
+type sandboxAccount struct {
+	kind          relay.AccountKind
+	appID, secret string
+}
+
+// sandboxAccounts are those accounts; the first of a kind is the default.
+var sandboxAccounts = []sandboxAccount{
+	{relay.AccountOfficial, sandbox.DefaultAppID, sandbox.DefaultAppSecret},
+	{relay.AccountMiniProgram, sandbox.DefaultMiniProgramAppID, sandbox.DefaultMiniProgramSecret},
+	{relay.AccountMobileApp, sandbox.DefaultMobileAppID, sandbox.DefaultMobileSecret},
+	{relay.AccountOfficial, sandbox.DefaultSubAppID, sandbox.DefaultSubSecret},
 }
 
 // build resolves the account. On a sandbox platform what is missing becomes
@@ -34,21 +53,32 @@ func (a *Account) build(r *resolver, onSandbox bool) *relay.Account {
 	block := "account " + a.Name
 	account := &relay.Account{
 		Name:  a.Name,
-		Kind:  relay.AccountKind(r.text(block, "kind", a.Kind)),
+		Kind:  cmp.Or(relay.AccountKind(r.text(block, "kind", a.Kind)), relay.AccountOfficial),
 		AppID: r.text(block, "app_id", a.AppID),
 	}
-	if a.Kind == "" {
-		account.Kind = relay.AccountOfficial
-	}
-	if onSandbox && a.AppID == "" {
-		account.AppID = sandbox.DefaultAppID
-	}
-	switch {
-	case onSandbox && a.Secret == "":
-		account.Secret = relay.NewSecret(sandbox.DefaultAppSecret)
-	default:
+	if a.Secret != "" || !onSandbox {
 		account.Secret = r.secret(block, "secret", a.Secret)
-		r.refuseExample(block, "secret", account.Secret, sandbox.DefaultAppSecret, onSandbox)
+		for _, known := range sandboxAccounts {
+			r.refuseExample(block, "secret", account.Secret, known.secret, onSandbox)
+		}
+	}
+	if onSandbox {
+		a.fillIn(account)
 	}
 	return account
+}
+
+// fillIn takes what the operator left out from the sandbox: the account of
+// the app id, or the first of the kind.
+func (a *Account) fillIn(account *relay.Account) {
+	i := slices.IndexFunc(sandboxAccounts, func(known sandboxAccount) bool {
+		return known.appID == account.AppID || a.AppID == "" && known.kind == account.Kind
+	})
+	known := sandboxAccounts[max(i, 0)]
+	if a.AppID == "" {
+		account.AppID = known.appID
+	}
+	if a.Secret == "" {
+		account.Secret = relay.NewSecret(known.secret)
+	}
 }

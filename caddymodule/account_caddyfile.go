@@ -9,12 +9,13 @@ import (
 // unmarshalBlock reads the block of an account:
 //
 //	account <name> {
-//		kind   official_account
+//		kind   official_account | mini_program | mobile_app
 //		app_id <id>
 //		secret <placeholder>
 //	}
 //
-// The words message_token and verify_file are not supported yet.
+// The words message_token and verify_file are not supported yet, nor is kind
+// website_app.
 func (a *Account) unmarshalBlock(d *caddyfile.Dispenser) error {
 	return parseBlock(d, words{
 		"kind":          text(&a.Kind, judged(relay.ParseAccountKind)),

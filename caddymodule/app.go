@@ -127,13 +127,11 @@ func (a *App) build(r *resolver) *relay.Config {
 		r.fail("", "public_url", err)
 		config.PublicURL = publicURL
 	}
-	onlyAccount, onlyMerchant := "", ""
-	if len(a.Accounts) == 1 {
-		onlyAccount = a.Accounts[0].Name
-	}
+	onlyMerchant := ""
 	if len(a.Merchants) == 1 {
 		onlyMerchant = a.Merchants[0].Name
 	}
+	onlyAccount := a.onlyAccounts()
 	for _, account := range a.Accounts {
 		config.Accounts = append(config.Accounts, account.build(r, config.Platform.Sandbox))
 	}
@@ -144,6 +142,14 @@ func (a *App) build(r *resolver) *relay.Config {
 		config.Clients = append(config.Clients, client.build(r, onlyMerchant))
 	}
 	return config
+}
+
+// onlyAccounts are the accounts of a merchant that names none: the only one.
+func (a *App) onlyAccounts() []string {
+	if len(a.Accounts) != 1 {
+		return nil
+	}
+	return []string{a.Accounts[0].Name}
 }
 
 // someLocalURL stands for a public_url whose port is only known in Start.

@@ -69,6 +69,7 @@ func merchantApp(t *testing.T) string {
 	writeFile(t, public, pemKeys().public, 0o644)
 	t.Setenv("MARKED_APP_SECRET", "MARKEDappsecret")
 	t.Setenv("MARKED_APIV3_KEY", "MARKEDapiv3keyMARKEDapiv3keyMARK")
+	t.Setenv("MARKED_APIV2_KEY", "MARKEDapiv2keyMARKEDapiv2keyMARK")
 	t.Setenv("MARKED_CLIENT_SECRET", "MARKEDclientsecretMARKEDclientse")
 	t.Setenv("MARKED_NOTIFY_SECRET", "MARKEDnotifysecretMARKEDnotifyse")
 	return fmt.Sprintf(`{
@@ -80,7 +81,7 @@ func merchantApp(t *testing.T) string {
 			"certificate_serial": "5157f09efdc096de15ebe81a47057a7232f1b8e1",
 			"private_key": %q,
 			"public_keys": [{"id": "PUB_KEY_ID_0001", "file": %q}]
-		}}],
+		}, "api_v2": {"key": "{env.MARKED_APIV2_KEY}"}}],
 		"clients": [{"name": "bookshop", "id": "1000000000000001",
 			"secrets": ["{env.MARKED_CLIENT_SECRET}"], "notify_secrets": ["{env.MARKED_NOTIFY_SECRET}"]}]
 	}`, filepath.Join(dir, "store"), private, public)
@@ -112,7 +113,13 @@ func TestAppDefaults(t *testing.T) {
 	if merchant.APIv3.CertificateSerial != "5157F09EFDC096DE15EBE81A47057A7232F1B8E1" {
 		t.Errorf("serial %q, want upper case", merchant.APIv3.CertificateSerial)
 	}
+	if merchant.APIv2.SignType != relay.V2SignMD5 || merchant.APIv2.AcceptMD5 || merchant.APIv2.Certificate != nil || merchant.Anomaly != (relay.AnomalyPolicy{}) {
+		t.Errorf("merchant %+v has other defaults", merchant)
+	}
 	client := c.Clients[0]
+	if client.Callback != relay.CallbackRelay || client.Compat != "" || client.AllowRefund || client.AllowSharing || client.DailyFen != 0 {
+		t.Errorf("client %+v allows more than by default", client)
+	}
 	if client.Merchant != "main" || client.Notify != relay.NotifyStandard || client.Rate != 50 ||
 		!slices.Equal(client.Allow, relay.AllTradeTypes()) || client.AllowRefund || client.AllowSharing ||
 		len(client.Schedule) != 13 || client.Schedule[12] != 24*time.Hour {
@@ -159,9 +166,59 @@ func TestSandboxPlatformFillsIn(t *testing.T) {
 		t.Errorf("account %+v", c.Accounts[0])
 	}
 	m := c.Merchants[0]
+	if m.Prefer != "" || m.APIv2 == nil || string(m.APIv2.Key.Reveal()) != sandbox.DefaultAPIv2Key || m.APIv2.Certificate == nil {
+		t.Errorf("merchant %+v, want the sandbox's credentials of both generations", m)
+	}
 	if m.MchID != known.MchID || string(m.APIv3.Key.Reveal()) != string(known.APIv3Key) || !m.APIv3.PrivateKey.Equal(known.PrivateKey) ||
 		!m.APIv3.PublicKeys[known.PublicKeyID].Equal(known.PublicKey) {
 		t.Errorf("merchant %+v", m)
+	}
+}
+
+// Each account gets what the sandbox knows for its kind or its app id, and
+// what the operator wrote stays.
+func TestSandboxPlatformFillsInByKind(t *testing.T) {
+	t.Parallel()
+	app, err := provision(t, `{"platform": {"url": "http://localhost:8081"}, "accounts": [
+		{"name": "shop"}, {"name": "mini", "kind": "mini_program"}, {"name": "app", "kind": "mobile_app"},
+		{"name": "sub", "app_id": "`+sandbox.DefaultSubAppID+`"}, {"name": "other", "app_id": "wx7777777777777777", "secret": "mine"}
+	], "merchants": [{"name": "main", "accounts": ["shop", "mini", "app", "sub"], "sub_mch_id": "`+sandbox.DefaultSubMchID+`",
+		"sub_app_id": "`+sandbox.DefaultSubAppID+`", "prefer": "api_v2"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		kind          relay.AccountKind
+		appID, secret string
+	}{
+		{relay.AccountOfficial, sandbox.DefaultAppID, sandbox.DefaultAppSecret},
+		{relay.AccountMiniProgram, sandbox.DefaultMiniProgramAppID, sandbox.DefaultMiniProgramSecret},
+		{relay.AccountMobileApp, sandbox.DefaultMobileAppID, sandbox.DefaultMobileSecret},
+		{relay.AccountOfficial, sandbox.DefaultSubAppID, sandbox.DefaultSubSecret},
+		{relay.AccountOfficial, "wx7777777777777777", "mine"},
+	} {
+		if a := app.config.Accounts[i]; a.Kind != want.kind || a.AppID != want.appID || string(a.Secret.Reveal()) != want.secret {
+			t.Errorf("account %s is %+v, want %+v", a.Name, a, want)
+		}
+	}
+	m := app.config.Merchants[0]
+	if m.SubMchID != sandbox.DefaultSubMchID || m.SubAppID != sandbox.DefaultSubAppID || m.Prefer != relay.APIv2 || m.APIv3 == nil || m.APIv2 == nil {
+		t.Errorf("merchant %+v", m)
+	}
+}
+
+// A merchant with a block of credentials gets no others.
+func TestSandboxPlatformOfOneGeneration(t *testing.T) {
+	t.Parallel()
+	app, err := provision(t, `{"platform": {"url": "http://localhost:8081"}, "accounts": [{"name": "shop"}],
+		"merchants": [{"name": "main", "api_v2": {"sign_type": "HMAC-SHA256"}}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := app.config.Merchants[0]
+	if m.APIv3 != nil || m.APIv2 == nil || m.APIv2.SignType != relay.V2SignHMACSHA256 ||
+		string(m.APIv2.Key.Reveal()) != sandbox.DefaultAPIv2Key || m.APIv2.Certificate == nil {
+		t.Errorf("merchant %+v, want APIv2 alone with the sandbox's key and certificate", m)
 	}
 }
 
@@ -182,19 +239,27 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 			{"name": "blog", "kind": "website_app", "app_id": "wx8888888888888888", "secret": "x"}
 		],
 		"merchants": [
-			{"name": "main", "mch_id": "1900000109", "accounts": ["attic"], "prefer": "api_v2", "api_v3": {
+			{"name": "main", "mch_id": "1900000109", "accounts": ["attic"], "prefer": "api_v2", "anomaly": {"duplicate_payment": "keep"}, "api_v3": {
 				"key": "short", "certificate_serial": "AB", "private_key": %[1]q,
 				"public_keys": [{"id": "PUB_KEY_ID_1", "file": %[1]q}, {"id": "PUB_KEY_ID_2", "file": "/does/not/exist"}, {"id": "PUB_KEY_ID_3", "file": ""}]
 			}},
 			{"name": "other", "mch_id": "1900000110", "accounts": ["shop"], "api_v3": {
 				"key": "0123456789abcdef0123456789ABCDEF", "certificate_serial": "AB", "private_key": %[2]q, "platform_certificates": true
 			}},
-			{"name": "bare", "mch_id": "1900000111", "accounts": ["shop"]}
+			{"name": "bare", "mch_id": "1900000111", "accounts": ["shop"]},
+			{"name": "old", "mch_id": "1900000112", "accounts": ["shop"], "sub_app_id": "wx8888888888888888", "api_v2": {
+				"key": "short", "sign_type": "SHA1", "client_certificate": {"certificate": %[1]q, "key": "/does/not/exist"}
+			}},
+			{"name": "half", "mch_id": "1900000113", "accounts": ["shop"], "prefer": "api_v1", "api_v2": {
+				"key": "0123456789abcdef0123456789ABCDEF", "client_certificate": {"certificate": %[1]q}
+			}}
 		],
 		"clients": [
 			{"name": "a", "id": "1000000000000001", "secrets": [%[3]q], "merchant": "nowhere", "callback": "direct", "order_no": "("},
 			{"name": "b", "id": "1000000000000001", "public_keys": ["abc"], "allow": ["cash"], "retry": [1]},
-			{"name": "c", "id": "1000000000000003", "secrets": ["{env.WXRELAY_TEST_UNSET}"], "merchant": "main", "allow_origins": ["x"], "max_amount": -1}
+			{"name": "c", "id": "1000000000000003", "secrets": ["{env.WXRELAY_TEST_UNSET}"], "merchant": "main", "allow_origins": ["x"], "max_amount": -1, "daily_amount": -1},
+			{"name": "d", "id": "1000000000000004", "secrets": [%[3]q], "merchant": "main", "compat_v2": "sha1", "callback": "later"},
+			{"name": "e", "id": "1000000000000005", "public_keys": ["11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="], "notify_secrets": [%[3]q], "merchant": "main", "compat_v2": "md5"}
 		]
 	}`, private, broken, testSecret))
 	if err == nil {
@@ -209,14 +274,21 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		`account blog: kind: "website_app" is not supported yet`,
 		`account blog: app_id: "wx8888888888888888" is already used by account shop`,
 		`merchant main: accounts: there is no account "attic"`,
-		`merchant main: prefer: "api_v2" is not supported yet`,
+		`merchant main: prefer: api_v2 has no credentials in this block`,
+		`merchant main: anomaly duplicate_payment: unrecognized policy "keep"`,
 		`merchant main: api_v3 key: must be exactly 32 bytes, but has 5`,
 		`merchant main: api_v3 public_key: reading key file: stat /does/not/exist`,
 		`merchant main: api_v3 public_key: needs the path`,
 		`merchant other: api_v3 private_key: `,
-		`merchant bare: api_v3: is required`,
+		`merchant bare: api_v3: is required unless api_v2 is given`,
+		`merchant old: sub_app_id: needs sub_mch_id beside it`,
+		`merchant old: api_v2 key: must be exactly 32 printable characters`,
+		`merchant old: api_v2 sign_type: unrecognized sign type "SHA1"`,
+		`merchant old: api_v2 client_certificate: reading key file: stat /does/not/exist`,
+		`merchant half: prefer: unrecognized protocol generation "api_v1"`,
+		`merchant half: api_v2 client_certificate: needs two paths`,
 		`client a: merchant: there is no merchant "nowhere"`,
-		`client a: callback: "direct" is not supported yet`,
+		`client a: notify_url: is required with callback direct`,
 		`client a: order_no: must be a regular expression`,
 		`client b: id: "1000000000000001" is already used by client a`,
 		`client b: public_key: must be the standard base64`,
@@ -227,6 +299,10 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		`client c: secret: placeholder {env.WXRELAY_TEST_UNSET} is empty`,
 		`client c: allow_origin: "x" must be`,
 		`client c: max_amount: must be 1 to`,
+		`client c: daily_amount: must be 1 to`,
+		`client d: compat: unrecognized v2 algorithm "sha1"`,
+		`client d: callback: unrecognized callback "later"`,
+		`client e: compat: needs a secret`,
 	} {
 		if n := count(lines, want); n != 1 {
 			t.Errorf("%d lines begin with %q, want 1", n, want)
@@ -262,6 +338,8 @@ func TestAppRefuses(t *testing.T) {
 		{"store that is none", `{"public_url": "http://localhost", "store": {"backend": "tape"}}`, "store: "},
 		{"negative ballast", `{"public_url": "http://localhost", "store": {"backend": "badger", "ballast": -1}}`, "store: "},
 		{"H15: the sandbox's secret for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "app_id": "wx8888888888888888", "secret": "` + sandbox.DefaultAppSecret + `"}]}`, "account a: secret: is the sandbox's"},
+		{"H15: the sandbox's v2 key for real", `{"public_url": "http://localhost", "merchants": [{"name": "m", "api_v2": {"key": "` + sandbox.DefaultAPIv2Key + `"}}]}`, "merchant m: api_v2 key: is the sandbox's"},
+		{"H15: the secret of the sandbox's mini-program for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "kind": "mini_program", "app_id": "wx8888888888888888", "secret": "` + sandbox.DefaultMiniProgramSecret + `"}]}`, "account a: secret: is the sandbox's"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -300,10 +378,10 @@ func TestProvisionedAppShowsNoSecrets_H06(t *testing.T) {
 		"JSON of the config": string(configured),
 		"%+v of the account": fmt.Sprintf("%+v %#v", app.config.Accounts[0], app.config.Accounts[0]),
 		"%+v of the client":  fmt.Sprintf("%+v %#v", app.config.Clients[0], app.config.Clients[0]),
-		"%+v of the keys":    fmt.Sprintf("%+v", app.config.Merchants[0].APIv3.Key),
+		"%+v of the keys":    fmt.Sprintf("%+v %+v", app.config.Merchants[0].APIv3.Key, app.config.Merchants[0].APIv2),
 	} {
 		if strings.Contains(text, "MARKEDclient") || strings.Contains(text, "MARKEDnotify") ||
-			strings.Contains(text, "MARKEDapp") || strings.Contains(text, "MARKEDapiv3") {
+			strings.Contains(text, "MARKEDapp") || strings.Contains(text, "MARKEDapiv") {
 			t.Errorf("%s shows a secret: %s", name, text)
 		}
 	}

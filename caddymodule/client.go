@@ -2,8 +2,6 @@ package caddymodule
 
 import (
 	"crypto/ed25519"
-	"errors"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -11,9 +9,6 @@ import (
 
 	"github.com/wxrelay/wxrelay/relay"
 )
-
-// callbackRelay is the only way of callbacks so far.
-const callbackRelay = "relay"
 
 // Client is a third-party site that uses the relay.
 type Client struct {
@@ -69,13 +64,22 @@ type Client struct {
 	OrderNo string `json:"order_no,omitempty"`
 
 	// Notify is the form in which the client is told: "standard", a POST by
-	// Standard Webhooks 1.0, which is the default, or "get". "wechat_v2" and
-	// "wechat_v3" are not supported yet.
+	// Standard Webhooks 1.0, which is the default; "get", a signed GET; or
+	// "wechat_v2" or "wechat_v3", the notification as WeChat would have sent
+	// it, signed again for this client, so that an unchanged SDK verifies it
+	// with ID as merchant number and the notify secret as APIv2 or APIv3 key.
 	Notify string `json:"notify,omitempty"`
 
-	// Callback says whom WeChat calls. The default, and the only one so far,
-	// is "relay".
+	// Callback says whom WeChat notifies: "relay", which is the default, or
+	// "direct", the client's own notify_url. Direct is for sites of the
+	// merchant's owner, which hold the merchant's keys; the relay then learns
+	// by query what was paid and tells nobody.
 	Callback string `json:"callback,omitempty"`
+
+	// CompatV2 lets the client sign its requests by WeChat's v2 rule beside
+	// the relay's own: "hmac" by HMAC-SHA256, "md5" by MD5 too, except for
+	// refunds and for closing orders. By default it may not.
+	CompatV2 string `json:"compat_v2,omitempty"`
 
 	// Confirm asks the client to repeat the order's parameters, signed, in
 	// the address of the checkout page, so that nobody else can send a buyer
@@ -94,6 +98,10 @@ type Client struct {
 	// MaxAmount is the largest amount of one order, in fen. The default, 0,
 	// leaves it at the 1000000000 fen that no order may exceed.
 	MaxAmount int64 `json:"max_amount,omitempty"`
+
+	// DailyAmount is the largest sum of the orders that the client makes on
+	// one day of Beijing time, in fen. The default, 0, sets no limit.
+	DailyAmount int64 `json:"daily_amount,omitempty"`
 
 	// Retry holds the offsets, from WeChat's callback, of the attempts to
 	// tell the client after the first one, which follows at once. They grow;
@@ -122,18 +130,18 @@ func (c *Client) build(r *resolver, only string) *relay.Client {
 		NotifyURL:     r.text(block, "notify_url", c.NotifyURL),
 		AllowOrigins:  c.origins(r, block),
 		Notify:        relay.NotifyFormat(c.Notify),
+		Callback:      relay.CallbackMode(c.Callback),
+		Compat:        relay.CompatMode(c.CompatV2),
 		Confirm:       c.Confirm,
 		Rate:          c.Rate,
 		MaxAmountFen:  c.MaxAmount,
+		DailyFen:      c.DailyAmount,
 		AllowNetworks: r.networks(block, c.AllowNetworks),
 	}
 	if c.OrderNo != "" {
 		rule, err := relay.ParseOrderNoRule(c.OrderNo)
 		r.fail(block, "order_no", err)
 		client.OrderNo = rule
-	}
-	if c.Callback != "" {
-		r.fail(block, "callback", checkCallback(c.Callback))
 	}
 	allowed, err := relay.ParseAllow(c.Allow)
 	if r.fail(block, "allow", err) {
@@ -154,6 +162,9 @@ func (c *Client) applyDefaults(client *relay.Client, onlyMerchant string) {
 	}
 	if c.Notify == "" {
 		client.Notify = relay.NotifyStandard
+	}
+	if c.Callback == "" {
+		client.Callback = relay.CallbackRelay
 	}
 	if c.Rate == 0 {
 		client.Rate = relay.DefaultRate
@@ -200,15 +211,4 @@ func (r *resolver) networks(block string, values []string) []netip.Prefix {
 		}
 	}
 	return networks
-}
-
-func checkCallback(s string) error {
-	switch s {
-	case callbackRelay:
-		return nil
-	case "direct":
-		return errors.New(`"direct" is not supported yet; use relay`)
-	default:
-		return fmt.Errorf("unrecognized callback %q; known is relay", s)
-	}
 }

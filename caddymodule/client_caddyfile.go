@@ -23,20 +23,21 @@ import (
 //		notify_url     <url>
 //		allow_origin   <origin>
 //		order_no       <regular expression>
-//		notify         standard | get
-//		callback       relay
+//		notify         standard | get | wechat_v2 | wechat_v3
+//		callback       relay | direct
+//		compat         v2 hmac | md5
 //		confirm
-//		allow          <trade types...>
+//		allow          <trade types, refund, profit_sharing...>
 //		rate           <per second>
 //		max_amount     <fen>
+//		daily_amount   <fen>
 //		retry          <offsets...>
 //		allow_networks <ranges...>
 //	}
 //
 // secret, public_key and notify_secret may be given twice during rotation,
-// allow_origin as often as needed. The words redirect_uri, compat and
-// daily_amount are not supported yet, nor are notify wechat_v2 and
-// wechat_v3, callback direct, and allow h5, app, mini_program and refund.
+// allow_origin as often as needed. The word redirect_uri is not supported
+// yet.
 func (c *Client) unmarshalBlock(d *caddyfile.Dispenser) error {
 	return parseBlock(d, words{
 		"id":             text(&c.ID, relay.CheckClientID),
@@ -49,16 +50,16 @@ func (c *Client) unmarshalBlock(d *caddyfile.Dispenser) error {
 		"allow_origin":   texts(&c.AllowOrigins, judged(relay.ParseOrigin)),
 		"order_no":       single(c.setOrderNo),
 		"notify":         text(&c.Notify, judged(relay.ParseNotifyFormat)),
-		"callback":       text(&c.Callback, checkCallback),
+		"callback":       text(&c.Callback, judged(relay.ParseCallback)),
+		"compat":         {parse: c.parseCompat},
 		"confirm":        alone(&c.Confirm),
 		"allow":          list(&c.Allow, relay.CheckAllow),
 		"rate":           single(c.setRate),
-		"max_amount":     single(c.setMaxAmount),
+		"max_amount":     amount(&c.MaxAmount, relay.CheckMaxAmount),
+		"daily_amount":   amount(&c.DailyAmount, relay.CheckDailyAmount),
 		"retry":          {parse: c.parseRetry},
 		"allow_networks": list(&c.AllowNetworks, judged(relay.ParseNetwork)),
 		"redirect_uri":   later,
-		"compat":         later,
-		"daily_amount":   later,
 	})
 }
 
@@ -76,13 +77,15 @@ func (c *Client) setRate(value string) error {
 	return relay.CheckRate(rate)
 }
 
-func (c *Client) setMaxAmount(value string) error {
-	fen, err := parseNumber(value)
-	if err != nil {
-		return err
+func (c *Client) parseCompat(d *caddyfile.Dispenser) error {
+	name, generation := d.Val(), ""
+	if !d.AllArgs(&generation, &c.CompatV2) || generation != "v2" {
+		return d.Errf("%s is written compat v2 hmac or compat v2 md5", name)
 	}
-	c.MaxAmount = fen
-	return relay.CheckMaxAmount(fen)
+	if err := judged(relay.ParseCompat)(c.CompatV2); err != nil {
+		return inWord(d, name, err)
+	}
+	return nil
 }
 
 func (c *Client) parseRetry(d *caddyfile.Dispenser) error {

@@ -12,9 +12,6 @@ import (
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
-// preferAPIv3 is the only protocol generation so far.
-const preferAPIv3 = "api_v3"
-
 // Merchant is a WeChat Pay merchant number with its credentials.
 type Merchant struct {
 	// Name is what clients call the merchant, 1 to 64 of A-Z a-z 0-9 _ -. It
@@ -33,13 +30,53 @@ type Merchant struct {
 	// is the only account when there is one.
 	Accounts []string `json:"accounts,omitempty"`
 
-	// APIv3 holds the credentials for APIv3. Required, except that with a
-	// sandbox platform they are the sandbox's by default.
+	// SubMchID makes MchID the number of a service provider, who collects for
+	// this merchant: the merchant's own number. A provider's number may stand
+	// in several blocks, each with another SubMchID and the same credentials.
+	// Placeholders are filled in.
+	SubMchID string `json:"sub_mch_id,omitempty"`
+
+	// SubAppID is the app id of that merchant, when its buyers pay in an
+	// account of its own. Accounts then names this account beside the
+	// provider's. Placeholders are filled in.
+	SubAppID string `json:"sub_app_id,omitempty"`
+
+	// APIv3 holds the credentials for APIv3. Required unless APIv2 is given,
+	// except that with a sandbox platform both are the sandbox's by default.
 	APIv3 *APIv3 `json:"api_v3,omitempty"`
 
-	// Prefer says which protocol generation is used. The default, and the
-	// only one so far, is "api_v3".
+	// APIv2 holds the credentials for APIv2. With both, notifications of
+	// either generation are taken.
+	APIv2 *APIv2 `json:"api_v2,omitempty"`
+
+	// Prefer says in which protocol generation new payments are made,
+	// "api_v3" or "api_v2". The default is the only one with credentials, and
+	// api_v3 of two.
 	Prefer string `json:"prefer,omitempty"`
+
+	// Anomaly says what happens to money that could not settle its order. By
+	// default all of it is held for the operator.
+	Anomaly *Anomaly `json:"anomaly,omitempty"`
+}
+
+// Anomaly says, for each kind of case, whether its money goes back by itself,
+// "refund", or waits for the operator, "hold", which is the default. Money of
+// an unknown order always waits.
+type Anomaly struct {
+	// DuplicatePayment is for the second payment of an order.
+	DuplicatePayment string `json:"duplicate_payment,omitempty"`
+
+	// PaidAfterClose is for a payment that the buyer made after its order was
+	// closed or had expired, by WeChat's clock.
+	PaidAfterClose string `json:"paid_after_close,omitempty"`
+
+	// AmountMismatch is for a payment of another amount than was asked.
+	AmountMismatch string `json:"amount_mismatch,omitempty"`
+
+	// DailyRefund is how much may go back by itself on one day of Beijing
+	// time, in fen; what exceeds it is held. The default is 1000000, ten
+	// thousand yuan.
+	DailyRefund int64 `json:"daily_refund,omitempty"`
 }
 
 // APIv3 holds what a merchant needs to speak WeChat Pay's APIv3.
@@ -80,29 +117,43 @@ type PlatformKey struct {
 	File string `json:"file"`
 }
 
-// build resolves the merchant. only is the name of the only account, or
-// empty when there are more or none.
-func (m *Merchant) build(r *resolver, only string, onSandbox bool) *relay.Merchant {
+// build resolves the merchant. only are the accounts of one that names none.
+func (m *Merchant) build(r *resolver, only []string, onSandbox bool) *relay.Merchant {
 	block := "merchant " + m.Name
 	merchant := &relay.Merchant{
 		Name:     m.Name,
 		MchID:    r.text(block, "mch_id", m.MchID),
 		Accounts: r.texts(block, "accounts", m.Accounts),
+		SubMchID: r.text(block, "sub_mch_id", m.SubMchID),
+		SubAppID: r.text(block, "sub_app_id", m.SubAppID),
 	}
 	if onSandbox && m.MchID == "" {
 		merchant.MchID = sandbox.DefaultMchID
 	}
-	if len(m.Accounts) == 0 && only != "" {
-		merchant.Accounts = []string{only}
+	if len(m.Accounts) == 0 {
+		merchant.Accounts = only
+	}
+	if m.APIv3 != nil {
+		merchant.APIv3 = m.APIv3.build(r, block, onSandbox)
+	}
+	if m.APIv2 != nil {
+		merchant.APIv2 = m.APIv2.build(r, block, onSandbox)
+	}
+	if onSandbox && m.APIv3 == nil && m.APIv2 == nil {
+		merchant.APIv3, merchant.APIv2 = sandboxAPIv3(), sandboxAPIv2()
 	}
 	if m.Prefer != "" {
-		r.fail(block, "prefer", checkPrefer(m.Prefer))
+		prefer, err := relay.ParseAPI(m.Prefer)
+		r.fail(block, "prefer", err)
+		merchant.Prefer = prefer
 	}
-	switch {
-	case m.APIv3 != nil:
-		merchant.APIv3 = m.APIv3.build(r, block, onSandbox)
-	case onSandbox:
-		merchant.APIv3 = sandboxCredentials()
+	if m.Anomaly != nil {
+		merchant.Anomaly = relay.AnomalyPolicy{
+			DuplicatePayment: relay.CasePolicy(m.Anomaly.DuplicatePayment),
+			PaidAfterClose:   relay.CasePolicy(m.Anomaly.PaidAfterClose),
+			AmountMismatch:   relay.CasePolicy(m.Anomaly.AmountMismatch),
+			DailyRefundFen:   m.Anomaly.DailyRefund,
+		}
 	}
 	return merchant
 }
@@ -149,9 +200,9 @@ func (k *PlatformKey) build(r *resolver, block string, keys map[string]*rsa.Publ
 	}
 }
 
-// sandboxCredentials are what the sandbox accepts from every merchant that
-// brings none.
-func sandboxCredentials() *relay.APIv3Credentials {
+// sandboxAPIv3 are the APIv3 credentials that the sandbox accepts from a
+// merchant that brings none.
+func sandboxAPIv3() *relay.APIv3Credentials {
 	c := sandbox.DefaultCredentials()
 	return &relay.APIv3Credentials{
 		Key:               relay.NewSecret(string(c.APIv3Key)),
@@ -166,16 +217,5 @@ func sandboxCredentials() *relay.APIv3Credentials {
 func (r *resolver) refuseExample(block, field string, secret relay.Secret, example string, onSandbox bool) {
 	if !onSandbox && subtle.ConstantTimeCompare(secret.Reveal(), []byte(example)) == 1 {
 		r.fail(block, field, errors.New("is the sandbox's, which everybody knows; use the one from WeChat's console"))
-	}
-}
-
-func checkPrefer(s string) error {
-	switch s {
-	case preferAPIv3:
-		return nil
-	case "api_v2":
-		return fmt.Errorf("%q is not supported yet; use api_v3", s)
-	default:
-		return fmt.Errorf("unrecognized protocol generation %q; known is api_v3", s)
 	}
 }

@@ -9,8 +9,10 @@ import (
 // unmarshalBlock reads the block of a merchant:
 //
 //	merchant <name> {
-//		mch_id   <number>
-//		accounts <names...>
+//		mch_id     <number>
+//		sub_mch_id <number>
+//		sub_app_id <app id>
+//		accounts   <names...>
 //		api_v3 {
 //			key                <placeholder>
 //			certificate_serial <hex>
@@ -18,18 +20,30 @@ import (
 //			public_key         <id> <file>
 //			platform_certificates
 //		}
-//		prefer api_v3
+//		api_v2 {
+//			key                <placeholder>
+//			sign_type          MD5 | HMAC-SHA256
+//			client_certificate <file> <file>
+//			accept_md5_notify
+//		}
+//		prefer api_v3 | api_v2
+//		anomaly {
+//			duplicate_payment refund | hold
+//			paid_after_close  refund | hold
+//			amount_mismatch   refund | hold
+//			daily_refund      <fen>
+//		}
 //	}
-//
-// The words api_v2 and anomaly are not supported yet, nor is prefer api_v2.
 func (m *Merchant) unmarshalBlock(d *caddyfile.Dispenser) error {
 	return parseBlock(d, words{
-		"mch_id":   text(&m.MchID, relay.CheckMchID),
-		"accounts": list(&m.Accounts, relay.CheckName),
-		"api_v3":   {parse: m.parseAPIv3},
-		"prefer":   text(&m.Prefer, checkPrefer),
-		"api_v2":   later,
-		"anomaly":  later,
+		"mch_id":     text(&m.MchID, relay.CheckMchID),
+		"sub_mch_id": text(&m.SubMchID, relay.CheckMchID),
+		"sub_app_id": text(&m.SubAppID, relay.CheckAppID),
+		"accounts":   list(&m.Accounts, relay.CheckName),
+		"api_v3":     {parse: m.parseAPIv3},
+		"api_v2":     {parse: m.parseAPIv2},
+		"prefer":     text(&m.Prefer, judged(relay.ParseAPI)),
+		"anomaly":    {parse: m.parseAnomaly},
 	})
 }
 
@@ -44,6 +58,40 @@ func (m *Merchant) parseAPIv3(d *caddyfile.Dispenser) error {
 		"private_key":           text(&m.APIv3.PrivateKey, nil),
 		"public_key":            {parse: m.APIv3.parsePublicKey, repeats: true},
 		"platform_certificates": alone(&m.APIv3.PlatformCertificates),
+	})
+}
+
+func (m *Merchant) parseAPIv2(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	m.APIv2 = new(APIv2)
+	return parseBlock(d, words{
+		"key":                text(&m.APIv2.Key, checkSecret(relay.CheckAPIv2Key)),
+		"sign_type":          text(&m.APIv2.SignType, judged(relay.ParseSignType)),
+		"client_certificate": {parse: m.APIv2.parseClientCertificate},
+		"accept_md5_notify":  alone(&m.APIv2.AcceptMD5Notify),
+	})
+}
+
+func (c *APIv2) parseClientCertificate(d *caddyfile.Dispenser) error {
+	c.ClientCertificate = new(ClientCertificate)
+	if !d.AllArgs(&c.ClientCertificate.Certificate, &c.ClientCertificate.Key) {
+		return d.Err("client_certificate takes two arguments, the files of the certificate and of its key")
+	}
+	return nil
+}
+
+func (m *Merchant) parseAnomaly(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	m.Anomaly = new(Anomaly)
+	return parseBlock(d, words{
+		"duplicate_payment": text(&m.Anomaly.DuplicatePayment, judged(relay.ParsePolicy)),
+		"paid_after_close":  text(&m.Anomaly.PaidAfterClose, judged(relay.ParsePolicy)),
+		"amount_mismatch":   text(&m.Anomaly.AmountMismatch, judged(relay.ParsePolicy)),
+		"daily_refund":      amount(&m.Anomaly.DailyRefund, relay.CheckDailyAmount),
 	})
 }
 

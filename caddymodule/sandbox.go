@@ -67,6 +67,11 @@ type SandboxAccount struct {
 
 	// Secret is the account's app secret. Placeholders are filled in.
 	Secret string `json:"secret"`
+
+	// Kind is the kind of the account: "official_account", "mini_program",
+	// "mobile_app" or "website_app". It decides in which trade types users of
+	// the account can pay; by default in all.
+	Kind string `json:"kind,omitempty"`
 }
 
 // SandboxMerchant is a WeChat Pay merchant number that a sandbox knows.
@@ -78,6 +83,10 @@ type SandboxMerchant struct {
 	// in.
 	APIv3Key string `json:"api_v3_key,omitempty"`
 
+	// APIv2Key is the merchant's APIv2 key, 32 letters and digits.
+	// Placeholders are filled in.
+	APIv2Key string `json:"api_v2_key,omitempty"`
+
 	// CertificateSerial is the serial number of the merchant's certificate
 	// in hexadecimal digits. Placeholders are filled in.
 	CertificateSerial string `json:"certificate_serial,omitempty"`
@@ -88,6 +97,19 @@ type SandboxMerchant struct {
 	PublicKey string `json:"public_key,omitempty"`
 
 	// AppIDs are bound to the merchant number. Placeholders are filled in.
+	AppIDs []string `json:"app_ids,omitempty"`
+
+	// SubMerchants are those for which the merchant, then a service provider,
+	// may ask for payments.
+	SubMerchants []SandboxSubMerchant `json:"sub_merchants,omitempty"`
+}
+
+// SandboxSubMerchant is a merchant that a service provider collects for.
+type SandboxSubMerchant struct {
+	// MchID is the merchant's own number. Placeholders are filled in.
+	MchID string `json:"mch_id"`
+
+	// AppIDs are bound to that number. Placeholders are filled in.
 	AppIDs []string `json:"app_ids,omitempty"`
 }
 
@@ -174,8 +196,11 @@ func (s *Sandbox) build(r *resolver) (Sandbox, sandbox.Options) {
 		block := "account " + a.AppID
 		a.AppID = r.text(block, "app_id", a.AppID)
 		a.Secret = string(r.secret(block, "secret", a.Secret).Reveal())
+		if a.Kind != "" {
+			r.fail(block, "kind", checkSandboxKind(a.Kind))
+		}
 		settings.Accounts = append(settings.Accounts, a)
-		options.Accounts = append(options.Accounts, sandbox.Account{AppID: a.AppID, Secret: a.Secret})
+		options.Accounts = append(options.Accounts, sandbox.Account{AppID: a.AppID, Secret: a.Secret, Kind: sandbox.AccountKind(a.Kind)})
 	}
 	for _, m := range s.Merchants {
 		resolved, merchant := m.build(r)
@@ -193,8 +218,17 @@ func (m SandboxMerchant) build(r *resolver) (SandboxMerchant, sandbox.Merchant) 
 	m.MchID = r.text(block, "mch_id", m.MchID)
 	m.APIv3Key = string(r.secret(block, "api_v3_key", m.APIv3Key).Reveal())
 	m.CertificateSerial = strings.ToUpper(r.text(block, "certificate", m.CertificateSerial))
+	m.APIv2Key = string(r.secret(block, "api_v2_key", m.APIv2Key).Reveal())
 	m.AppIDs = r.texts(block, "app_ids", m.AppIDs)
-	merchant := sandbox.Merchant{MchID: m.MchID, APIv3Key: []byte(m.APIv3Key), AppIDs: m.AppIDs}
+	merchant := sandbox.Merchant{MchID: m.MchID, APIv3Key: []byte(m.APIv3Key), APIv2Key: []byte(m.APIv2Key), AppIDs: m.AppIDs}
+	subMerchants := m.SubMerchants
+	m.SubMerchants = nil // not the operator's own slice, which Caddy may marshal again
+	for _, sub := range subMerchants {
+		sub.MchID = r.text(block, "sub_merchant", sub.MchID)
+		sub.AppIDs = r.texts(block, "sub_merchant", sub.AppIDs)
+		m.SubMerchants = append(m.SubMerchants, sub)
+		merchant.SubMerchants = append(merchant.SubMerchants, sandbox.SubMerchant{MchID: sub.MchID, AppIDs: sub.AppIDs})
+	}
 	text, _ := r.pem(block, "certificate", m.PublicKey)
 	m.PublicKey = string(text)
 	if text != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/sandbox"
 )
 
 func init() {
@@ -21,11 +22,13 @@ func init() {
 //	wxrelay_sandbox [<matcher>] {
 //		public
 //		time_scale <more than 0, at most 1>
-//		account <app id> <secret>
+//		account <app id> <secret> [<kind>]
 //		merchant <number> {
-//			api_v3_key  <key>
-//			certificate <serial> <file>
-//			app_ids     <app ids...>
+//			api_v3_key   <key>
+//			api_v2_key   <key>
+//			certificate  <serial> <file>
+//			app_ids      <app ids...>
+//			sub_merchant <number> [<app ids...>]
 //		}
 //		shop {
 //			relay_url     <url>
@@ -63,9 +66,16 @@ func (s *Sandbox) setTimeScale(value string) error {
 }
 
 func (s *Sandbox) parseAccount(d *caddyfile.Dispenser) error {
-	var a SandboxAccount
-	if !d.AllArgs(&a.AppID, &a.Secret) {
-		return d.Err("account takes two arguments, the app id and the secret")
+	args := d.RemainingArgs()
+	if len(args) != 2 && len(args) != 3 {
+		return d.Err("account takes two arguments, the app id and the secret, and perhaps a third, the kind")
+	}
+	a := SandboxAccount{AppID: args[0], Secret: args[1]}
+	if len(args) == 3 {
+		a.Kind = args[2]
+		if err := checkSandboxKind(a.Kind); err != nil {
+			return inWord(d, "account", err)
+		}
 	}
 	if err := checkLiteral(a.AppID, relay.CheckAppID); err != nil {
 		return inWord(d, "account", err)
@@ -83,12 +93,41 @@ func (s *Sandbox) parseMerchant(d *caddyfile.Dispenser) error {
 		return inWord(d, "merchant", err)
 	}
 	err := parseBlock(d, words{
-		"api_v3_key":  text(&m.APIv3Key, checkSecret(relay.CheckAPIv3Key)),
-		"certificate": {parse: m.parseCertificate},
-		"app_ids":     list(&m.AppIDs, relay.CheckAppID),
+		"api_v3_key":   text(&m.APIv3Key, checkSecret(relay.CheckAPIv3Key)),
+		"api_v2_key":   text(&m.APIv2Key, checkSecret(relay.CheckAPIv2Key)),
+		"certificate":  {parse: m.parseCertificate},
+		"app_ids":      list(&m.AppIDs, relay.CheckAppID),
+		"sub_merchant": {parse: m.parseSubMerchant, repeats: true},
 	})
 	s.Merchants = append(s.Merchants, m)
 	return err
+}
+
+// checkSandboxKind refuses kinds of accounts that the sandbox does not play.
+func checkSandboxKind(s string) error {
+	switch k := sandbox.AccountKind(s); k {
+	case sandbox.OfficialAccount, sandbox.MiniProgram, sandbox.MobileApp, sandbox.WebsiteApp:
+		return nil
+	default:
+		return fmt.Errorf("unrecognized kind %q; known are official_account, mini_program, mobile_app and website_app", s)
+	}
+}
+
+func (m *SandboxMerchant) parseSubMerchant(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.Err("sub_merchant takes at least one argument, its number")
+	}
+	if err := checkLiteral(args[0], relay.CheckMchID); err != nil {
+		return inWord(d, "sub_merchant", err)
+	}
+	for _, appID := range args[1:] {
+		if err := checkLiteral(appID, relay.CheckAppID); err != nil {
+			return inWord(d, "sub_merchant", err)
+		}
+	}
+	m.SubMerchants = append(m.SubMerchants, SandboxSubMerchant{MchID: args[0], AppIDs: args[1:]})
+	return nil
 }
 
 func (m *SandboxMerchant) parseCertificate(d *caddyfile.Dispenser) error {

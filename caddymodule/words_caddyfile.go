@@ -140,6 +140,18 @@ func list(target *[]string, check func(string) error) word {
 	}}
 }
 
+// amount stores a number of fen.
+func amount(target *int64, check func(fen int64) error) word {
+	return single(func(value string) error {
+		fen, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%q must be an integer", value)
+		}
+		*target = fen
+		return check(fen)
+	})
+}
+
 func checkLiteral(value string, check func(string) error) error {
 	if check == nil || hasPlaceholder(value) {
 		return nil
@@ -153,13 +165,4 @@ func judged[T any](parse func(string) (T, error)) func(string) error {
 		_, err := parse(s)
 		return err
 	}
-}
-
-// parseNumber reads a decimal integer.
-func parseNumber(s string) (int64, error) {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q must be an integer", s)
-	}
-	return n, nil
 }
