@@ -72,10 +72,22 @@ func ParseReply(body []byte) error {
 // NewPaymentNotification returns the body of the notification of a payment,
 // signed for the merchant with the key.
 func NewPaymentNotification(t *Transaction, key []byte, st SignType, rand io.Reader) ([]byte, error) {
+	return SignPayment(PaymentFields(t), key, st, rand)
+}
+
+// PaymentFields returns what the notification of a payment says, before it is
+// signed. It can be kept and given to SignPayment later.
+func PaymentFields(t *Transaction) Message {
 	m := t.Fields()
 	delete(m, "trade_state") // a notification is sent after success only
 	delete(m, "trade_state_desc")
 	m[fieldReturnCode], m[fieldResultCode] = codeSuccess, codeSuccess
+	return m
+}
+
+// SignPayment returns the body of a notification that says the fields.
+func SignPayment(fields Message, key []byte, st SignType, rand io.Reader) ([]byte, error) {
+	m := maps.Clone(fields)
 	if st != SignMD5 {
 		m[fieldSignType] = string(st)
 	}
@@ -88,22 +100,34 @@ func NewPaymentNotification(t *Transaction, key []byte, st SignType, rand io.Rea
 // NewRefundNotification returns the body of the notification of a refund,
 // encrypted for the merchant with the key.
 func NewRefundNotification(n *RefundNotice, key []byte, rand io.Reader) ([]byte, error) {
+	return SealRefund(RefundFields(n), key, rand)
+}
+
+// RefundFields returns what the notification of a refund says, before a part
+// of it is encrypted. It can be kept and given to SealRefund later.
+func RefundFields(n *RefundNotice) Message {
+	m := n.content()
+	m[fieldReturnCode], m[fieldAppID], m[fieldMchID] = codeSuccess, n.AppID, n.MchID
+	n.addTo(m)
+	return m
+}
+
+// SealRefund returns the body of a notification that says the fields: those
+// of the envelope in the open, the others in req_info.
+func SealRefund(fields Message, key []byte, rand io.Reader) ([]byte, error) {
 	nonce, err := newNonce(rand)
 	if err != nil {
 		return nil, fmt.Errorf("building notification: %w", err)
 	}
-	info, err := sealReqInfo(key, n.content().encode(rootRefund))
-	if err != nil {
+	m, content := Message{}, maps.Clone(fields)
+	for _, name := range []string{fieldReturnCode, fieldAppID, fieldMchID, fieldSubAppID, fieldSubMchID} {
+		m.set(name, content[name])
+		delete(content, name)
+	}
+	if m[fieldReqInfo], err = sealReqInfo(key, content.encode(rootRefund)); err != nil {
 		return nil, fmt.Errorf("building notification: %w", err)
 	}
-	m := Message{
-		fieldReturnCode: codeSuccess,
-		fieldAppID:      n.AppID,
-		fieldMchID:      n.MchID,
-		fieldNonce:      nonce,
-		fieldReqInfo:    info,
-	}
-	n.addTo(m)
+	m[fieldNonce] = nonce
 	return m.Encode(), nil
 }
 

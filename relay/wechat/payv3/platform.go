@@ -116,7 +116,7 @@ func (p *Platform) SignHeaders(h http.Header, serial string, body []byte) error 
 // NewNotification returns the body of a notification whose content is
 // plaintext, encrypted with c. Sign it with SignHeaders.
 func (p *Platform) NewNotification(c *Cipher, id, eventType, originalType, summary string, plaintext []byte) ([]byte, error) {
-	nonce, err := newNonce(p.rand, nonceLen)
+	nonce, err := newGCMNonce(p.rand)
 	if err != nil {
 		return nil, fmt.Errorf("building notification: %w", err)
 	}
@@ -142,7 +142,7 @@ func (p *Platform) CertificatesReply(c *Cipher) ([]byte, error) {
 		if k.Certificate == nil {
 			continue
 		}
-		nonce, err := newNonce(p.rand, nonceLen)
+		nonce, err := newGCMNonce(p.rand)
 		if err != nil {
 			return nil, fmt.Errorf("building certificates reply: %w", err)
 		}
