@@ -68,6 +68,8 @@ type Client struct {
 	// "wechat_v2" or "wechat_v3", the notification as WeChat would have sent
 	// it, signed again for this client, so that an unchanged SDK verifies it
 	// with ID as merchant number and the notify secret as APIv2 or APIv3 key.
+	// v3 is signed with the relay's own key, which GET /v1/notify-key gives
+	// out; v2 with HMAC-SHA256, or with MD5 where CompatV2 is "md5".
 	Notify string `json:"notify,omitempty"`
 
 	// Callback says whom WeChat notifies: "relay", which is the default, or

@@ -63,12 +63,10 @@ func ParseTradeType(s string) (TradeType, error) {
 // ParseNotifyFormat reads the form in which a client is told.
 func ParseNotifyFormat(s string) (NotifyFormat, error) {
 	switch f := NotifyFormat(s); f {
-	case NotifyStandard, NotifyGet:
+	case NotifyStandard, NotifyGet, NotifyWeChatV2, NotifyWeChatV3:
 		return f, nil
-	case "wechat_v2", "wechat_v3":
-		return "", fmt.Errorf("%q is not supported yet; use standard or get", s)
 	default:
-		return "", fmt.Errorf("unrecognized notify format %q; known are standard and get", s)
+		return "", fmt.Errorf("unrecognized notify format %q; known are standard, get, wechat_v2 and wechat_v3", s)
 	}
 }
 

@@ -54,6 +54,8 @@ func (s guardedSender) Send(ctx context.Context, req *http.Request, networks []n
 type DeliverySettings struct {
 	NotifySecrets []Secret       // live ones, the newest first; none means wait
 	AllowNetworks []netip.Prefix // private ranges that its addresses may lead into
+	SignType      V2SignType     // of NotifyWeChatV2; empty means HMAC-SHA256
+	NotifyKey     *NotifyKey     // of NotifyWeChatV3
 }
 
 // DispatcherOptions are what a Dispatcher is made of. Store, Settings and

@@ -250,7 +250,7 @@ func (dsp *Dispatcher) send(
 	}()
 	ctx, cancel := context.WithTimeout(ctx, safehttp.TotalTimeout)
 	defer cancel()
-	req, err := buildWebhook(ctx, e, d, s.NotifySecrets, webhookAttempt{At: at, Nonce: dsp.o.Nonce()})
+	req, err := buildWebhook(ctx, e, d, s.NotifySecrets, webhookAttempt{At: at, Nonce: dsp.o.Nonce(), SignType: s.SignType, Key: s.NotifyKey})
 	if err != nil {
 		// Recorded like any failure, so that the chain ends and is seen.
 		dsp.o.Logger.Error("notification cannot be made", "event", d.EventID, "error", err)

@@ -21,6 +21,9 @@ type RuntimeOptions struct {
 	// Sender makes the attempts of deliveries; nil takes the guarded
 	// outgoing client.
 	Sender Sender
+	// NotifyKey signs notifications in the form of WeChat's v3. Nil is for a
+	// relay none of whose clients is told in it.
+	NotifyKey *NotifyKey
 }
 
 // Observer is told what happens, for metrics. Every callback may be nil and
@@ -50,6 +53,7 @@ type Runtime struct {
 	clock      func() time.Time
 	log        atomic.Pointer[slog.Logger]
 	observe    Observer
+	notifyKey  *NotifyKey
 	random     random
 	dispatcher *Dispatcher
 	current    atomic.Pointer[Service]
@@ -68,7 +72,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	if o.Store == nil || o.Now == nil || o.Rand == nil || o.Logger == nil {
 		return nil, errors.New("making runtime: store, clock, randomness and logger are needed")
 	}
-	rt := &Runtime{store: o.Store, clock: o.Now, observe: o.Observe, random: random{o.Rand}}
+	rt := &Runtime{store: o.Store, clock: o.Now, observe: o.Observe, notifyKey: o.NotifyKey, random: random{o.Rand}}
 	rt.log.Store(o.Logger)
 	rt.dispatcher = NewDispatcher(DispatcherOptions{
 		Store:    o.Store,
@@ -133,8 +137,14 @@ func (rt *Runtime) deliverySettings(clientID string) (DeliverySettings, bool) {
 	if c == nil {
 		return DeliverySettings{}, false
 	}
-	return DeliverySettings{
+	d := DeliverySettings{
 		NotifySecrets: c.NotifySecrets,
 		AllowNetworks: slices.Concat(s.cfg.AllowNetworks, c.AllowNetworks),
-	}, true
+		SignType:      V2SignHMACSHA256,
+		NotifyKey:     rt.notifyKey,
+	}
+	if c.Compat == CompatMD5 {
+		d.SignType = V2SignMD5
+	}
+	return d, true
 }

@@ -43,6 +43,9 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if client, needed := cfg.needsNotifyKey(); needed && rt.notifyKey == nil {
+		return nil, fmt.Errorf("client %s: notify wechat_v3 needs the relay's own key, which could not be loaded", client)
+	}
 	s := &Service{
 		cfg:       cfg,
 		rt:        rt,

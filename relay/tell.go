@@ -13,6 +13,7 @@ type fact struct {
 	order   *Order
 	payment *Payment // nil when the fact is about no payment
 	anomaly *Case    // with EventOrderAnomaly
+	refund  *Refund  // with EventRefundSucceeded and EventRefundFailed
 	at      time.Time
 }
 
@@ -72,6 +73,12 @@ func (s *Service) tell(tx Tx, f fact) (*Delivery, error) {
 		return nil, nil //nolint:nilnil // no delivery is the answer, not a failure
 	}
 	d := s.newDelivery(event, f.order.NotifyURL)
+	if d.Format == NotifyWeChatV2 || d.Format == NotifyWeChatV3 {
+		var told bool
+		if d.Payload, told, err = f.wechatPayload(d.Format); err != nil || !told {
+			return nil, err
+		}
+	}
 	return d, tx.PutDelivery(d)
 }
 

@@ -22,6 +22,9 @@ import (
 type webhookAttempt struct {
 	At    time.Time
 	Nonce string // 16..32 letters and digits; used by NotifyGet
+
+	SignType V2SignType // used by NotifyWeChatV2
+	Key      *NotifyKey // used by NotifyWeChatV3
 }
 
 // errWebhookFormat says that a delivery has a format that this build cannot
@@ -39,6 +42,10 @@ func buildWebhook(ctx context.Context, e *Event, d *Delivery, secrets []Secret, 
 		return buildStandardWebhook(ctx, e, d.URL, secrets, a.At)
 	case NotifyGet:
 		return buildGetWebhook(ctx, e, d.URL, secrets[0], a)
+	case NotifyWeChatV2:
+		return buildWeChatV2Webhook(ctx, e, d, secrets[0], a.SignType)
+	case NotifyWeChatV3:
+		return buildWeChatV3Webhook(ctx, e, d, secrets[0], a)
 	default:
 		return nil, errWebhookFormat
 	}
@@ -161,15 +168,17 @@ type webhookVerdict struct {
 // judgeWebhook decides about an answer. A redirect is a failure like any
 // other status: nothing is followed. 410 ends the chain in every format.
 func judgeWebhook(format NotifyFormat, res *safehttp.Result, err error, now time.Time) webhookVerdict {
-	ok := res.Status >= 200 && res.Status <= 299
+	ok := format.accepts(res.Status)
 	switch {
 	case res.Status == http.StatusGone:
 		return webhookVerdict{Gone: true, Failure: "status 410"}
 	case ok && format == NotifyGet:
 		return judgeGetBody(res, err)
+	case ok && format == NotifyWeChatV2:
+		return judgeWeChatV2(res, err)
 	case ok:
-		// Standard Webhooks: the status alone decides, whatever becomes of
-		// the body.
+		// Standard Webhooks and WeChat's v3: the status alone decides,
+		// whatever becomes of the body.
 		return webhookVerdict{Delivered: true}
 	case res.Status == 0 && err != nil:
 		return webhookVerdict{Failure: string(safehttp.ReasonOf(err))}
