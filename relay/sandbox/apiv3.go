@@ -31,6 +31,7 @@ type apiReply struct {
 	body        []byte
 	number      int // for Request-ID
 	contentType string
+	unsigned    bool // of files, whose hash was announced
 }
 
 // jsonReply makes a 200 of v.
@@ -155,7 +156,7 @@ func (s *Sandbox) sendReply(w http.ResponseWriter, r *http.Request, c *apiCall, 
 	if f != nil && s.faultAfter(r, f, func(e *apiError) { s.sendRefusal(w, e) }) {
 		return
 	}
-	if reply.status < 300 {
+	if reply.status < 300 && !reply.unsigned {
 		if err := s.signReply(w.Header(), c, reply.body, f); err != nil {
 			s.log.Error("sandbox: signing an answer", "error", err)
 			s.sendRefusal(w, asAPIError(err))

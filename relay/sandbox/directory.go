@@ -57,6 +57,10 @@ type Merchant struct {
 	// may ask for payments.
 	SubMerchants []SubMerchant
 
+	// MaxShareRatio is what of an order the merchant can share with others,
+	// in ten-thousandths. 0 means 3000, which is 30 %.
+	MaxShareRatio int
+
 	// RefundNotifyURL is where the merchant's console says that refunds are
 	// told which name no address themselves. Empty means the address of the
 	// order.
@@ -242,6 +246,9 @@ func (d *directory) addMerchant(m Merchant) error {
 	}
 	if len(m.APIv2Key) > 0 && !apiV2KeyForm.Match(m.APIv2Key) {
 		return fmt.Errorf("sandbox merchant %q: APIv2 key: must be 32 letters and digits", m.MchID)
+	}
+	if m.MaxShareRatio < 0 || m.MaxShareRatio > 10000 {
+		return fmt.Errorf("sandbox merchant %q: share ratio %d: must be 0 to 10000", m.MchID, m.MaxShareRatio)
 	}
 	for _, c := range m.Certificates {
 		if !serialForm.MatchString(c.Serial) || c.PublicKey == nil {

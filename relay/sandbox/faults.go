@@ -95,6 +95,18 @@ const (
 	faultRefundStuck = "refund_stuck"
 )
 
+// The faults of profit sharing.
+const (
+	// faultShareTooSoon refuses a share within a minute of the payment.
+	// WeChat always does; demos would wait.
+	faultShareTooSoon = "share_too_soon"
+	// faultShareClosed ends a share without its first receiver, whose account
+	// does not work.
+	faultShareClosed = "share_closed"
+	// faultReturnFailed ends a return as FAILED.
+	faultReturnFailed = "return_failed"
+)
+
 // The faults of the OAuth pages and calls.
 const (
 	// faultOAuthBusy answers errcode -1.
@@ -166,6 +178,12 @@ var refundFaults = faultGroup{
 	{faultRefundStuck, "退款一直处理中（查询几次后才结束）", "stays in process until it was asked for"},
 }
 
+var shareFaults = faultGroup{
+	{faultShareTooSoon, "支付后一分钟内分账被拒", "share refused: less than a minute after the payment"},
+	{faultShareClosed, "分账：第一个接收方失败", "share: the first receiver's account does not work"},
+	{faultReturnFailed, "分账回退失败", "return of a share fails"},
+}
+
 var oauthFaults = faultGroup{
 	{faultOAuthBusy, "登录接口繁忙 -1", "errcode -1"},
 	{faultOAuthQuota, "登录接口超每日限额 45009", "errcode 45009"},
@@ -182,7 +200,7 @@ var loginFaults = faultGroup{
 
 // allFaults lists every group.
 func allFaults() []faultGroup {
-	return []faultGroup{notifyFaults, apiFaults, refundFaults, loginFaults, oauthFaults}
+	return []faultGroup{notifyFaults, apiFaults, refundFaults, shareFaults, loginFaults, oauthFaults}
 }
 
 // faultOperations are what an API fault can be limited to. Calls of both

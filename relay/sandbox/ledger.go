@@ -24,7 +24,11 @@ type ledger struct {
 	orders  map[orderKey]*order
 	oldest  []orderKey // in the order of creation
 	refunds map[refundKey]*refund
+	shares  map[shareKey]*share
+	returns map[returnKey]*shareReturn
 	serial  uint64 // of all ids that WeChat gives
+
+	receivers []receiver // of profit sharing
 }
 
 // newLedger makes an empty ledger.
@@ -32,6 +36,7 @@ func newLedger(now func() time.Time, random io.Reader, limit int) *ledger {
 	return &ledger{
 		now: now, rand: random, limit: limit,
 		orders: map[orderKey]*order{}, refunds: map[refundKey]*refund{},
+		shares: map[shareKey]*share{}, returns: map[returnKey]*shareReturn{},
 	}
 }
 
@@ -91,6 +96,7 @@ func (l *ledger) forget(key orderKey) {
 	for _, number := range l.orders[key].Refunds {
 		delete(l.refunds, refundKey{MchID: key.MchID, OutRefundNo: number})
 	}
+	l.forgetShares(l.orders[key])
 	delete(l.orders, key)
 }
 

@@ -97,6 +97,7 @@ type order struct {
 
 	FrozenFen int64    // what can still be shared (v3.md 16)
 	SharedFen int64    // what receivers got and did not give back
+	SplitFen  int64    // what receivers got, whatever they gave back
 	Shares    []string // their out_order_no, oldest first
 }
 

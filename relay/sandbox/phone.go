@@ -98,6 +98,7 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 			{"支付通知", "Notifications", notifyFaults},
 			{"支付接口", "Pay API", apiFaults},
 			{"退款", "Refunds", refundFaults},
+			{"分账", "Profit sharing", shareFaults},
 			{"登录", "Login", slices.Concat(loginFaults, oauthFaults)},
 		},
 	})

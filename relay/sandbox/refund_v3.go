@@ -307,7 +307,7 @@ func (c *apiCall) checkMend(request *mendRequest) error {
 		case m.name == "bank_type" || m.value == "":
 			continue
 		}
-		if _, err := c.open("/"+m.name, m.value); err != nil {
+		if err := c.checkSealed("/"+m.name, m.value); err != nil {
 			return err
 		}
 	}

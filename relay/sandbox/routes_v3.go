@@ -36,6 +36,19 @@ var apiOperations = []apiOperation{
 	{http.MethodPost, "refund/domestic/refunds", "refund", plain((*Sandbox).startRefund)},
 	{http.MethodGet, "refund/domestic/refunds/*", "refund_query", (*Sandbox).queryRefund},
 	{http.MethodPost, "refund/domestic/refunds/*/apply-abnormal-refund", "refund", (*Sandbox).mendRefund},
+
+	{http.MethodPost, "profitsharing/orders", "profit_sharing", plain((*Sandbox).startShare)},
+	{http.MethodPost, "profitsharing/orders/unfreeze", "profit_sharing", plain((*Sandbox).unfreezeShare)},
+	{http.MethodGet, "profitsharing/orders/*", "profit_sharing", (*Sandbox).queryShare},
+	{http.MethodPost, "profitsharing/return-orders", "profit_sharing", plain((*Sandbox).startReturn)},
+	{http.MethodGet, "profitsharing/return-orders/*", "profit_sharing", (*Sandbox).queryReturn},
+	{http.MethodGet, "profitsharing/transactions/*/amounts", "profit_sharing", (*Sandbox).queryUnsplit},
+	{http.MethodGet, "profitsharing/merchant-configs/*", "profit_sharing", (*Sandbox).queryRatio},
+	{http.MethodPost, "profitsharing/receivers/add", "profit_sharing", plain((*Sandbox).startReceiver)},
+	{http.MethodPost, "profitsharing/receivers/delete", "profit_sharing", plain((*Sandbox).endReceiver)},
+
+	{http.MethodGet, "bill/tradebill", "bill", plain((*Sandbox).tradeBill)},
+	{http.MethodGet, "billdownload/file", "bill", plain((*Sandbox).billFile)},
 }
 
 // mode says for whom a merchant calls: for itself, or as a service provider

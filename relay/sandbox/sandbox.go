@@ -1,7 +1,13 @@
 // Package sandbox plays WeChat: the pay API in both its generations, APIv3
-// and APIv2, on one ledger, with real signatures and strict validation, notifications with WeChat's own rhythm, the OAuth
-// pages and calls, the buyer's phone, and faults on request. It also shows a
-// demo shop (package shop).
+// and APIv2, with real signatures and strict validation - orders of every
+// trade type for merchants and service providers, refunds, profit sharing,
+// trade bills -, notifications with WeChat's own rhythm, H5's middle page,
+// the OAuth pages and calls, the buyer's phone, the merchant's console, and
+// faults on request. It also shows a demo shop (package shop).
+//
+// What happened is kept in one ledger, whose rules are the same whichever
+// generation of the API asks; how the merchant is told is a letter of the
+// generation that asked.
 //
 // Begin with [New]; the result is a plain http.Handler. [DefaultCredentials]
 // gives what a merchant needs to talk to it. Every key is derived from a
@@ -78,6 +84,7 @@ type Sandbox struct {
 	platform  *platform
 	faults    *faultBox
 	notifier  *notifier
+	bills     *billBox
 	login     *login
 	pages     *page.Set
 	shop      *shop.Shop // nil without a demo shop
@@ -112,6 +119,7 @@ func New(o Options) (*Sandbox, error) {
 		ledger:    newLedger(o.Now, o.Rand, o.MaxOrders),
 		platform:  &platform{now: o.Now, rand: o.Rand},
 		faults:    &faultBox{},
+		bills:     &billBox{now: o.Now, bills: map[string]bill{}},
 		login:     newLogin(o.Now),
 		pages:     pages,
 		shop:      demo,
