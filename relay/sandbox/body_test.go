@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/wxrelay/wxrelay/internal/strictjson"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
 )
 
@@ -46,6 +47,11 @@ func FuzzParseStrict(f *testing.F) {
 		`{}`, `{"a":[1,"x",null,true,{"b":-0.5e3}]}`, `{"a":1,"a":2}`, `"\ud83d"`, `[[[[]]]]`, `1`,
 		`{"appid":"wx8888888888888888","mchid":"1900000109","description":"d","out_trade_no":"T00001",` +
 			`"notify_url":"http://127.0.0.1/n","amount":{"total":1},"payer":{"openid":"o"},"limit_pay":["no_debit"]}`,
+		`{"out_trade_no":"T00001","out_refund_no":"R1","amount":{"refund":1,"total":2,"currency":"CNY","from":[{"account":"AVAILABLE","amount":1}]}}`,
+		`{"out_refund_no":"R1","type":"USER_BANK_CARD","bank_type":"X","bank_account":"a","real_name":"b"}`,
+		`{"appid":"wx1","transaction_id":"1","out_order_no":"S1","unfreeze_unsplit":true,"receivers":[{"type":"MERCHANT_ID","account":"1","amount":1,"description":"x"}]}`,
+		`{"out_order_no":"S1","out_return_no":"B1","return_mchid":"1","amount":1,"description":"x"}`,
+		`{"appid":"wx1","type":"PERSONAL_OPENID","account":"o","relation_type":"CUSTOM","custom_relation":"x"}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -57,6 +63,12 @@ func FuzzParseStrict(f *testing.F) {
 			}
 			return
 		}
+		decodesWhatPasses(t, value, body, &refundRules, new(refundRequest))
+		decodesWhatPasses(t, value, body, &mendRules, new(mendRequest))
+		decodesWhatPasses(t, value, body, &shareRules, new(shareRequest))
+		decodesWhatPasses(t, value, body, &returnRules, new(returnRequest))
+		decodesWhatPasses(t, value, body, &addReceiverRules, new(receiverObject))
+		decodesWhatPasses(t, value, body, prepayRules(tradeH5, provider), new(prepayRequest))
 		if prepayRules(tradeJSAPI, direct).validate(value, "") != nil {
 			return
 		}
@@ -68,4 +80,15 @@ func FuzzParseStrict(f *testing.F) {
 			t.Errorf("%q is number %q to the rules and %q to the ledger", body, text, request.OutTradeNo)
 		}
 	})
+}
+
+// decodesWhatPasses makes sure that a body which passes its rules decodes.
+func decodesWhatPasses(t *testing.T, value *strictjson.Value, body []byte, rules *rule, into any) {
+	t.Helper()
+	if rules.validate(value, "") != nil {
+		return
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		t.Errorf("%q passed the rules of %T, but: %v", body, into, err)
+	}
 }

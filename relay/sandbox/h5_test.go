@@ -254,3 +254,27 @@ func TestPayByH5URL(t *testing.T) {
 		t.Errorf("result = %+v", got)
 	}
 }
+
+// Whatever stands in redirect_url, a browser that follows what comes out of
+// it stays on the registered domain.
+func FuzzRedirectTarget(f *testing.F) {
+	for _, seed := range []string{
+		shopPage, "", "//evil.example/", "http:/\\127.0.0.1", "http://127.0.0.1:80@evil.example/", "HTTP://127.0.0.1", "http://127.0.0.1%2eevil.example/",
+	} {
+		f.Add(seed)
+	}
+	o := order{NotifyURL: "http://127.0.0.1/n"}
+	f.Fuzz(func(t *testing.T, raw string) {
+		target := o.redirectTarget(raw)
+		if target == nil {
+			return
+		}
+		again, err := url.Parse(target.String())
+		if err != nil || again.Hostname() != "127.0.0.1" || again.User != nil || again.Scheme != "http" && again.Scheme != "https" {
+			t.Errorf("%q leads to %q, %v", raw, target, err)
+		}
+		if !strings.HasPrefix(target.String(), again.Scheme+"://127.0.0.1") {
+			t.Errorf("%q is written as %q", raw, target)
+		}
+	})
+}

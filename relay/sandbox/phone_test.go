@@ -18,7 +18,7 @@ func TestEveryPageSaysSandbox_H15(t *testing.T) {
 	s := newSandbox(t, Options{})
 	for _, target := range []string{
 		"/sandbox", "/sandbox/", "/sandbox/jsapi", "/connect/oauth2/authorize",
-		"/connect/oauth2/authorize?" + authorizeQuery(scopeUserInfo, "s"),
+		"/connect/oauth2/authorize?" + authorizeQuery(scopeUserInfo, "s"), h5Path,
 	} {
 		w := get(s, target)
 		if !strings.Contains(w.Body.String(), page.Banner) {

@@ -399,3 +399,107 @@ func TestForgottenOrdersTakeTheirRefundsAlong(t *testing.T) {
 	mustStatus(t, native(prepayBody(t, map[string]any{"out_trade_no": "T00002"})).send(t, s), http.StatusOK)
 	mustStatus(t, refundQuery("R1").send(t, s), http.StatusNotFound)
 }
+
+// mending is the call that takes up an abnormal refund.
+func mending(t *testing.T, refundID string, changes map[string]any) call {
+	t.Helper()
+	body := map[string]any{"out_refund_no": "R1", "type": "MERCHANT_BANK_CARD"}
+	for name, value := range changes {
+		if body[name] = value; value == nil {
+			delete(body, name)
+		}
+	}
+	return call{
+		method: http.MethodPost, target: "/v3/refund/domestic/refunds/" + refundID + "/apply-abnormal-refund", body: jsonOf(t, body),
+	}
+}
+
+// An abnormal refund is taken up again, to the buyer's other card or to the
+// merchant's, and succeeds.
+func TestAbnormalRefundIsMended(t *testing.T) {
+	t.Parallel()
+	sealed := func(text string) string { return sealedFor(t, DefaultCredentials().PublicKey, text) }
+	for name, changes := range map[string]map[string]any{
+		"to the merchant": nil,
+		"to the buyer": {
+			"type": "USER_BANK_CARD", "bank_type": "ICBC_DEBIT", "bank_account": sealed("6222020000000000000"), "real_name": sealed("小明"),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &merchantServer{statuses: []int{200}}
+			paidOrder(t, m, Options{}, `{"fault":"refund_abnormal"}`, func(t *testing.T, s *Sandbox) {
+				made := refundOf(t, refunding(refundBody(t, "R1", 30, nil)).now().send(t, s))
+				c := mending(t, made.RefundID, changes).now()
+				c.header = http.Header{"Wechatpay-Serial": {DefaultPublicKeyID}}
+				refused(t, "before it is abnormal", c.send(t, s), 400, "INVALID_REQUEST")
+				after(refundDelay)
+				if got := refundOf(t, c.send(t, s)); got.Status != refundProcessing {
+					t.Errorf("taken up as %s", got.Status)
+				}
+				after(refundDelay)
+				if got := refundOf(t, refundQuery("R1").now().send(t, s)); got.Status != refundSuccess {
+					t.Errorf("ends as %s", got.Status)
+				}
+				arrivals := m.seen()
+				if event, _ := noticeOf(t, arrivals[len(arrivals)-1]); len(arrivals) != 3 || event != "REFUND.SUCCESS" {
+					t.Errorf("%d notifications, the last %s", len(arrivals), event)
+				}
+			})
+		})
+	}
+}
+
+func TestMendRefuses(t *testing.T) {
+	t.Parallel()
+	m := &merchantServer{statuses: []int{200}}
+	paidOrder(t, m, Options{}, `{"fault":"refund_abnormal"}`, func(t *testing.T, s *Sandbox) {
+		made := refundOf(t, refunding(refundBody(t, "R1", 30, nil)).now().send(t, s))
+		after(refundDelay)
+		buyer := map[string]any{"type": "USER_BANK_CARD", "bank_type": "X", "bank_account": "plain", "real_name": "plain"}
+		for name, test := range map[string]struct {
+			id      string
+			changes map[string]any
+			status  int
+			code    string
+		}{
+			"unknown id":           {"1", nil, 404, "RESOURCE_NOT_EXISTS"},
+			"unknown number":       {made.RefundID, map[string]any{"out_refund_no": "R404"}, 404, "RESOURCE_NOT_EXISTS"},
+			"no number":            {made.RefundID, map[string]any{"out_refund_no": nil}, 400, "PARAM_ERROR"},
+			"other type":           {made.RefundID, map[string]any{"type": "CASH"}, 400, "PARAM_ERROR"},
+			"no card":              {made.RefundID, map[string]any{"type": "USER_BANK_CARD"}, 400, "PARAM_ERROR"},
+			"card in plain text":   {made.RefundID, buyer, 400, "PARAM_ERROR"},
+			"unknown sub merchant": {made.RefundID, map[string]any{"sub_mchid": "404"}, 403, "NO_AUTH"},
+			"other sub merchant":   {made.RefundID, map[string]any{"sub_mchid": DefaultSubMchID}, 404, "RESOURCE_NOT_EXISTS"},
+		} {
+			refused(t, name, mending(t, test.id, test.changes).now().send(t, s), test.status, test.code)
+		}
+	})
+}
+
+// The faults of API answers can be limited to refunds, and what took effect
+// is found again under the same number.
+func TestRefundAfterALostAnswer(t *testing.T) {
+	t.Parallel()
+	s := paidSandbox(t)
+	mustStatus(t, post(t, s, "/sandbox/faults", `{"fault":"api_500_after","operation":"refund"}`), http.StatusOK)
+	mustStatus(t, query("T00001").send(t, s), http.StatusOK) // is not meant
+	refused(t, "after the effect", refunding(refundBody(t, "R1", 30, nil)).send(t, s), 500, "SYSTEM_ERROR")
+	refundOf(t, refunding(refundBody(t, "R1", 30, nil)).send(t, s))
+	if o, _ := s.ledger.byOutTradeNo("T00001"); o.RefundedFen != 30 {
+		t.Errorf("refunded %d fen, want 30 once", o.RefundedFen)
+	}
+}
+
+func TestFaultsOfRefundsAreChecked(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, Options{})
+	for _, body := range []string{`{"fault":"refund_stuck","asks":-1}`, `{"fault":"refund_stuck","asks":1001}`, `{"fault":"lost","asks":1}`} {
+		if w := post(t, s, "/sandbox/faults", body); w.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d, want 400", body, w.Code)
+		}
+	}
+	if got := pendingOf(t, post(t, s, "/sandbox/faults", `{"fault":"refund stuck"}`)); len(got) != 1 || got[0].Asks != standardAsks {
+		t.Errorf("pending = %+v", got)
+	}
+}
