@@ -1,6 +1,12 @@
 package relay
 
-import "time"
+import (
+	"crypto/sha256"
+	"strings"
+	"time"
+
+	"github.com/segmentio/ksuid"
+)
 
 // CaseKind says what is odd about money that arrived.
 type CaseKind string
@@ -39,7 +45,7 @@ const (
 // payment could not settle its order. A case is found by kind, merchant and
 // number, so that a repeated notification finds the case it made.
 type Case struct {
-	ID            string // "case_" and a KSUID
+	ID            string // "case_" and a KSUID of its money, see caseID
 	Kind          CaseKind
 	Status        CaseStatus
 	Payment       PaymentKey
@@ -65,4 +71,16 @@ type Case struct {
 	ResolvedAt time.Time
 	ResolvedBy string
 	Reason     string
+}
+
+// resolvedByRelay stands for the operator where a case ended by itself.
+const resolvedByRelay = "relay"
+
+// caseID names the case that a sum of money makes, the same however often
+// WeChat tells of it: a KSUID of the time of payment, so that ids sort by it,
+// and of what is odd and WeChat's number.
+func caseID(kind CaseKind, t *Transaction) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(kind), t.MchID, t.OutTradeNo, t.TransactionID}, "\n")))
+	k, _ := ksuid.FromParts(t.SuccessTime, sum[:16]) // fails on another length alone
+	return "case_" + k.String()
 }

@@ -32,7 +32,7 @@ func TestCheckoutStatusWhenTimeIsOver(t *testing.T) {
 			}
 			if tc.paidLate {
 				key := relay.OrderKey{ClientID: b.client.ID, OrderNo: "A000000001"}
-				if err := b.notify(b.wechat.paid(b.view(key).Payments[0].OutTradeNo, b.clock)); err != nil {
+				if err := b.notify(b.wechat.paid(b.view(key).Payments[0].OutTradeNo, b.clock.Add(-61*time.Minute))); err != nil {
 					t.Fatal(err)
 				}
 			}

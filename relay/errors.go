@@ -37,6 +37,7 @@ const (
 	KindTooLarge                        // BODY_TOO_LARGE
 	KindRefundConflict                  // REFUND_CONFLICT
 	KindAmountExceeded                  // AMOUNT_EXCEEDED
+	KindCaseConflict                    // CASE_CONFLICT, for the operator alone
 )
 
 // Error is a refusal that its caller may read: Message and Field are safe to

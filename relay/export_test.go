@@ -1,6 +1,9 @@
 package relay
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // What the tests of package relay_test see of the inside: they live outside
 // because a store in memory imports this package.
@@ -58,3 +61,23 @@ const (
 	MaxFlows = maxFlows
 	FlowLife = flowLife
 )
+
+// Store is the runtime's store.
+func (rt *Runtime) Store() Store { return rt.store }
+
+// Refresh asks WeChat about an order's payments, however lately it was asked.
+func (s *Service) Refresh(ctx context.Context, key OrderKey) error { return s.refresh(ctx, key) }
+
+// Settle books a statement that a notification made.
+func (s *Service) Settle(ctx context.Context, n *Notification) error {
+	_, err := s.settle(ctx, n.Transaction, &Evidence{
+		Payment: PaymentKey{MchID: n.Transaction.MchID, OutTradeNo: n.Transaction.OutTradeNo}, ID: n.ID, ReceivedAt: s.rt.now(), Plaintext: n.Plaintext,
+	})
+	return err
+}
+
+// CaseRefundEnded moves a case on.
+func (s *Service) CaseRefundEnded(tx Tx, r *Refund, now time.Time) error {
+	_, err := s.caseRefundEnded(tx, r, now)
+	return err
+}

@@ -58,7 +58,11 @@ func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, 
 	if t.MchID != p.MchID || t.OutTradeNo != p.OutTradeNo {
 		return false, &Error{Kind: KindUpstream, Message: "WeChat Pay answered about another payment"}
 	}
-	if t.State != TradeSuccess && t.State != TradeRefund {
+	switch t.State {
+	case TradeSuccess, TradeRefund:
+	case TradeClosed:
+		return false, s.noteClosed(ctx, p)
+	default:
 		return false, nil
 	}
 	_, err = s.settle(ctx, &t, queryEvidence(&t, s.rt.now()))
@@ -72,7 +76,7 @@ func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, 
 // What the buyer pays with is forgotten before WeChat is told: if we do not
 // hear what came of the close, nobody may be shown a code that is dead.
 func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
-	if paid, err = s.ask(ctx, m, p); paid || err != nil {
+	if paid, err = s.ask(ctx, m, p); paid || err != nil || !p.Live() {
 		return paid, err
 	}
 	if err := s.forgetPrepaid(ctx, p); err != nil {
@@ -90,13 +94,36 @@ func (s *Service) closePayment(ctx context.Context, m *merchant, p *Payment) (pa
 	if paid, err = s.ask(ctx, m, p); paid || err != nil {
 		return paid, err
 	}
-	return false, s.changePayment(ctx, p, func(cur *Payment) bool {
-		if cur.Status == PaymentPaid {
+	return false, s.noteClosed(ctx, p)
+}
+
+// noteClosed notes that WeChat takes no money for the payment any more.
+func (s *Service) noteClosed(ctx context.Context, p *Payment) error {
+	if !p.Live() {
+		return nil
+	}
+	return s.changePayment(ctx, p, func(cur *Payment) bool {
+		if !cur.Live() {
 			return false
 		}
 		cur.Status = PaymentClosed
 		return true
 	})
+}
+
+// afterPaid says what a payment that turned out paid means for whoever works
+// on its order: KindOrderPaid when it settled the order. Money that did not
+// is a case by now, and stands in nobody's way.
+func (s *Service) afterPaid(ctx context.Context, key OrderKey) error {
+	var o Order
+	err := s.rt.store.View(ctx, func(r Reader) (err error) {
+		o, err = r.Order(key)
+		return err
+	})
+	if err == nil && o.Status.Settled() {
+		err = refuse(KindOrderPaid, "", "the order is paid")
+	}
+	return err
 }
 
 // forgetPrepaid makes the payment one that WeChat must be asked for again

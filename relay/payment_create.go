@@ -230,7 +230,7 @@ func (s *Service) stillOpen(o *Order) error {
 func (s *Service) abandon(ctx context.Context, m *merchant, p *Payment) error {
 	paid, err := s.closePayment(ctx, m, p)
 	if err == nil && paid {
-		err = refuse(KindOrderPaid, "", "the order is paid")
+		err = s.afterPaid(ctx, p.Order)
 	}
 	return err
 }
@@ -296,10 +296,7 @@ func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
 	switch {
 	case err == nil:
 	case errors.As(err, &refused) && saysPaid(refused):
-		if _, err := s.ask(ctx, m, p); err != nil {
-			return err
-		}
-		return refuse(KindOrderPaid, "", "the order is paid")
+		return s.prepaidPaid(ctx, m, p, refused)
 	case errors.As(err, &refused) && !refused.Retryable && (saysClosed(refused) || saysSpoilt(refused)):
 		return &spentError{refused}
 	default:
@@ -316,6 +313,22 @@ func (s *Service) prepay(ctx context.Context, m *merchant, p *Payment) error {
 		cur.PrepayID, cur.CodeURL, cur.H5URL, cur.PrepaidAt = answer.PrepayID, answer.CodeURL, answer.H5URL, now
 		return true
 	})
+}
+
+// prepaidPaid learns of a payment that WeChat says was made. Money that is
+// kept as a case leaves the order to be paid by another number.
+func (s *Service) prepaidPaid(ctx context.Context, m *merchant, p *Payment, refused *GatewayError) error {
+	paid, err := s.ask(ctx, m, p)
+	if err == nil && !paid {
+		err = upstream(refused)
+	}
+	if err == nil {
+		err = s.afterPaid(ctx, p.Order)
+	}
+	if err == nil {
+		err = &spentError{refused}
+	}
+	return err
 }
 
 // spentError says that WeChat refuses a payment because of its number.

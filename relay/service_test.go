@@ -6,9 +6,11 @@ import (
 	"crypto/rsa"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -348,6 +350,13 @@ func (f *fakeWeChat) paid(no string, at time.Time) relay.Transaction {
 	t := f.payments[no]
 	t.State, t.TransactionID, t.SuccessTime, t.OpenID = relay.TradeSuccess, "4200"+no, at, "o-buyer"
 	return *t
+}
+
+// statements lists the numbers that WeChat knows.
+func (f *fakeWeChat) statements() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Collect(maps.Keys(f.payments))
 }
 
 var errTest = errors.New("the line is cut")

@@ -15,11 +15,12 @@ type settlement struct {
 	evidence *Evidence
 	now      time.Time
 	eventID  string
-	caseID   string
+	closedID string // of the event of an order that closes by this
+	refundNo string // of the refund that a policy may order
 
 	// What became of it.
 	result settleResult
-	told   *Delivery // the chain that was started
+	told   []*Delivery // the chains that were started
 	order  OrderKey
 }
 
@@ -34,8 +35,9 @@ const (
 )
 
 // errForeign refuses a statement about somebody else's money: another
-// merchant or app id than the payment was made for.
-var errForeign = refuse(KindParam, "", "notification is for another merchant or app id")
+// merchant or app id than the payment was made for, other words than were
+// sent with it, or a transaction that paid something else.
+var errForeign = refuse(KindParam, "", "notification is for another merchant, app id or payment")
 
 // settle books money that WeChat says arrived: verified, decrypted, and now
 // compared and committed, in one transaction with its evidence, the event
@@ -53,13 +55,20 @@ func (s *Service) settle(ctx context.Context, t *Transaction, evidence *Evidence
 	if err := s.rt.store.Update(ctx, st.apply); err != nil {
 		return "", outcome(err)
 	}
-	if st.told != nil {
-		s.rt.dispatcher.Wake(st.told.Destination(), st.told.NextAt())
-	}
+	s.wake(st.told...)
 	if st.order != (OrderKey{}) && st.result != repeated {
 		s.rt.watchers.tell(st.order)
 	}
 	return st.result, nil
+}
+
+// wake begins chains that a transaction has stored.
+func (s *Service) wake(told ...*Delivery) {
+	for _, d := range told {
+		if d != nil {
+			s.rt.dispatcher.Wake(d.Destination(), d.NextAt())
+		}
+	}
 }
 
 // alreadyBooked spares the store a write for the repeats that WeChat sends
@@ -77,19 +86,29 @@ func (s *Service) alreadyBooked(ctx context.Context, t *Transaction) (bool, erro
 }
 
 func bookedAs(p *Payment, t *Transaction) bool {
-	return p.Status == PaymentPaid && p.TransactionID == t.TransactionID && p.AppID == t.AppID
+	return p.Status == PaymentPaid && p.TransactionID == t.TransactionID && owned(p, t)
+}
+
+// owned reports whether a statement is about the payment that we made, by
+// everything that says whose money it is (threats R2). What WeChat hands back
+// unchanged must be what was sent, for the text that v2 signs does not tell
+// where a value ends (threats A14). WeChat's documents call sub_appid and
+// attach optional in what it says, so that their absence proves nothing.
+func owned(p *Payment, t *Transaction) bool {
+	return p.MchID == t.MchID && p.SubMchID == t.SubMchID && p.AppID == t.AppID &&
+		(t.SubAppID == "" || t.SubAppID == p.SubAppID) &&
+		(t.Attach == "" || t.Attach == p.Attach)
 }
 
 func (st *settlement) nameThings() error {
-	event, err := st.svc.rt.random.id(st.now)
-	if err != nil {
-		return err
+	for _, name := range []*string{&st.eventID, &st.closedID, &st.refundNo} {
+		id, err := st.svc.rt.random.id(st.now)
+		if err != nil {
+			return err
+		}
+		*name = id
 	}
-	anomaly, err := st.svc.rt.random.id(st.now)
-	if err != nil {
-		return err
-	}
-	st.eventID, st.caseID = "evt_"+event, "case_"+anomaly
+	st.eventID, st.closedID = "evt_"+st.eventID, "evt_"+st.closedID
 	return nil
 }
 
@@ -102,8 +121,11 @@ func (st *settlement) apply(tx Tx) error {
 	if err != nil {
 		return err
 	}
-	if p.AppID != st.t.AppID {
+	if !owned(&p, st.t) {
 		return errForeign
+	}
+	if err := st.firstUse(tx, &p); err != nil {
+		return err
 	}
 	o, err := tx.Order(p.Order)
 	if err != nil {
@@ -114,85 +136,81 @@ func (st *settlement) apply(tx Tx) error {
 		st.result = repeated
 		return nil
 	}
-	kind, odd := st.anomaly(&p, &o)
 	if err := tx.PutEvidence(st.evidence); err != nil {
 		return err
 	}
-	if odd {
-		return st.holdMoney(tx, &p, &o, kind)
-	}
-	return st.markPaid(tx, &p, &o)
-}
-
-// anomaly decides whether money can settle its order. An order that was
-// closed stays so, even when WeChat's time of payment lies before the close:
-// its client was told and may have given the goods to somebody else (threats
-// A21).
-func (st *settlement) anomaly(p *Payment, o *Order) (CaseKind, bool) {
-	switch {
-	case st.t.TotalFen != p.AmountFen || st.t.TotalFen != o.AmountFen || st.t.Currency != Currency:
-		return CaseAmountMismatch, true
-	case p.Status == PaymentPaid || o.Status.Settled():
-		return CaseDuplicatePayment, true
-	case !o.Status.Open():
-		return CasePaidAfterClose, true
-	default:
-		return "", false
-	}
-}
-
-// markPaid moves payment and order to paid and starts telling the client.
-func (st *settlement) markPaid(tx Tx, p *Payment, o *Order) error {
-	st.notePayment(p)
-	o.Status = OrderPaid
-	o.PaidFen = st.t.TotalFen
-	o.PaidAt = st.t.SuccessTime
-	o.TransactionID = st.t.TransactionID
-	o.TradeType = p.TradeType
-	o.PaidBy = p.OutTradeNo
-	o.PayerOpenID = st.t.OpenID
-	o.PaidAppID = st.t.AppID
-	o.Version++
-	st.result = settled
-	return st.write(tx, p, o, EventOrderPaid, nil)
-}
-
-// holdMoney keeps money that cannot settle its order as a case, visible to
-// operator and client.
-func (st *settlement) holdMoney(tx Tx, p *Payment, o *Order, kind CaseKind) error {
-	st.result = anomalous
-	if c, err := tx.CaseOf(kind, p.PaymentKey); err == nil && c.TransactionID == st.t.TransactionID {
-		st.result = repeated
-		return nil
-	} else if err != nil && !errors.Is(err, ErrNotFound) {
+	if err := st.endUnknown(tx, &o); err != nil {
 		return err
+	}
+	return st.book(tx, &p, &o)
+}
+
+// firstUse refuses a transaction that paid another payment before: it is one
+// sum of money, and must not settle twice (threats R2).
+func (st *settlement) firstUse(tx Tx, p *Payment) error {
+	used, err := tx.PaymentByTransaction(st.t.MchID, st.t.TransactionID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err == nil && used != p.PaymentKey:
+		return errForeign
+	default:
+		return err
+	}
+}
+
+// book settles the order, or keeps the money as a case.
+func (st *settlement) book(tx Tx, p *Payment, o *Order) error {
+	kind := st.judge(p, o)
+	if kind != "" {
+		return st.holdMoney(tx, p, o, kind)
 	}
 	if p.Status != PaymentPaid {
 		st.notePayment(p)
 	}
-	c := st.newCase(kind)
-	c.Order, c.ExpectedFen = o.OrderKey, o.AmountFen
-	o.CaseID = c.ID
-	o.Version++
-	if err := tx.PutCase(c); err != nil {
-		return err
-	}
-	return st.write(tx, p, o, EventOrderAnomaly, c)
+	settleOrder(o, p)
+	st.result = settled
+	return st.write(tx, p, o, EventOrderPaid, nil)
 }
 
-// keepUnknown books money for a number that we never issued, or that a
-// restored store has lost. WeChat is told failure, so that it repeats.
-func (st *settlement) keepUnknown(tx Tx) error {
-	st.result = unknownOrder
-	key := PaymentKey{MchID: st.t.MchID, OutTradeNo: st.t.OutTradeNo}
-	_, err := tx.CaseOf(CaseUnknownOrder, key)
-	if err == nil || !errors.Is(err, ErrNotFound) {
-		return err
+// judge says what is odd about money; nothing when it settles its order.
+func (st *settlement) judge(p *Payment, o *Order) CaseKind {
+	switch {
+	case st.t.TotalFen != p.AmountFen || st.t.TotalFen != o.AmountFen || st.t.Currency != Currency:
+		return CaseAmountMismatch
+	case p.Status == PaymentPaid || o.Status.Settled():
+		return CaseDuplicatePayment
+	case !paidInTime(o, st.t.SuccessTime):
+		return CasePaidAfterClose
+	default:
+		return ""
 	}
-	if err := tx.PutEvidence(st.evidence); err != nil {
-		return err
+}
+
+// paidInTime judges by WeChat's time of payment, never by when we heard of
+// it: news of a payment may be hours late, after a time without a network for
+// one. WeChat tells whole seconds, so that a payment in the second of the
+// close counts as after it: the client was told that the order is closed.
+func paidInTime(o *Order, at time.Time) bool {
+	if at.After(o.ExpiresAt) {
+		return false
 	}
-	return tx.PutCase(st.newCase(CaseUnknownOrder))
+	return o.Status.Open() || at.Before(o.ClosedAt.Truncate(time.Second))
+}
+
+// settleOrder moves an order to paid by a payment. An order that was closed
+// meanwhile is not so any more; its client learns by the event's version
+// which news is the last.
+func settleOrder(o *Order, p *Payment) {
+	o.Status, o.CloseReason, o.ClosedAt = OrderPaid, "", time.Time{}
+	o.PaidFen = p.PaidFen
+	o.PaidAt = p.PaidAt
+	o.TransactionID = p.TransactionID
+	o.TradeType = p.TradeType
+	o.PaidBy = p.OutTradeNo
+	o.PayerOpenID = p.PayerOpenID
+	o.PaidAppID = p.AppID
+	o.Version++
 }
 
 func (st *settlement) notePayment(p *Payment) {
@@ -206,21 +224,6 @@ func (st *settlement) notePayment(p *Payment) {
 	p.BankType = st.t.BankType
 }
 
-func (st *settlement) newCase(kind CaseKind) *Case {
-	return &Case{
-		ID:            st.caseID,
-		Kind:          kind,
-		Status:        CaseHeld,
-		Payment:       PaymentKey{MchID: st.t.MchID, OutTradeNo: st.t.OutTradeNo},
-		TransactionID: st.t.TransactionID,
-		AmountFen:     st.t.TotalFen,
-		Currency:      st.t.Currency,
-		AppID:         st.t.AppID,
-		PaidAt:        st.t.SuccessTime,
-		CreatedAt:     st.now,
-	}
-}
-
 // write puts payment, order, event and chain.
 func (st *settlement) write(tx Tx, p *Payment, o *Order, kind EventType, c *Case) error {
 	if err := tx.PutPayment(p); err != nil {
@@ -229,7 +232,13 @@ func (st *settlement) write(tx Tx, p *Payment, o *Order, kind EventType, c *Case
 	if err := tx.PutOrder(o); err != nil {
 		return err
 	}
-	d, err := st.svc.tell(tx, fact{id: st.eventID, kind: kind, order: o, payment: p, anomaly: c, at: st.now})
-	st.told = d
+	return st.tell(tx, fact{id: st.eventID, kind: kind, order: o, payment: p, anomaly: c, at: st.now})
+}
+
+func (st *settlement) tell(tx Tx, f fact) error {
+	d, err := st.svc.tell(tx, f)
+	if d != nil {
+		st.told = append(st.told, d)
+	}
 	return err
 }

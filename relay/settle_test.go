@@ -243,48 +243,6 @@ func TestTwoPaymentsPaid_A21(t *testing.T) {
 	}
 }
 
-// TestPaidAroundClose_A21: an order that was closed stays closed, whenever
-// WeChat says that it was paid: its client was told and may have sold the
-// goods to somebody else. The money is held and shown.
-func TestPaidAroundClose_A21(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name   string
-		offset time.Duration
-	}{
-		{"paid before the close, heard after", -time.Minute},
-		{"paid in the second of the close", 0},
-		{"paid after the close", time.Minute},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, memstore.New())
-			key := b.order("A000000001")
-			p := b.native(key)
-			if _, err := b.CloseOrder(t.Context(), b.caller(b.client), key.OrderNo); err != nil {
-				t.Fatal(err)
-			}
-			closed := time.Now()
-			said := b.wechat.paid(p.OutTradeNo, closed.Add(tc.offset).Truncate(time.Second)) // WeChat tells seconds
-			for range 2 {
-				if err := b.notify(said); err != nil {
-					t.Fatalf("Notify = %v, want success", err)
-				}
-			}
-			v := b.view(key)
-			if v.Status != relay.OrderClosed || v.CloseReason != relay.CloseReasonRequested || v.PaidAmount != 0 {
-				t.Errorf("order = %+v, want it closed as before", v)
-			}
-			if v.Case == nil || v.Case.Kind != relay.CasePaidAfterClose || v.Case.Amount != 100 {
-				t.Errorf("case = %+v, want paid_after_close of 100", v.Case)
-			}
-			if n := len(b.events()); n != 2 {
-				t.Errorf("%d events, want order.closed and order.anomaly", n)
-			}
-		})
-	}
-}
-
 // TestNotifyStoreTrouble_A24: when the store does not say yes, WeChat is not
 // told success.
 func TestNotifyStoreTrouble_A24(t *testing.T) {

@@ -49,6 +49,7 @@ var answers = [...]answer{
 	relay.KindTooLarge:        {http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE", 0},
 	relay.KindRefundConflict:  {http.StatusConflict, "REFUND_CONFLICT", 0},
 	relay.KindAmountExceeded:  {http.StatusConflict, "AMOUNT_EXCEEDED", 0},
+	relay.KindCaseConflict:    {http.StatusConflict, "CASE_CONFLICT", 0},
 }
 
 var internalError = answer{http.StatusInternalServerError, "INTERNAL", 0}
