@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -12,6 +11,7 @@ type CheckoutRequest struct {
 	Token        string
 	Target       string // path and query as the browser sent them
 	Surroundings Surroundings
+	ClientIP     string // of the browser as the server sees it; empty when it does not know
 	BrowserID    string // from the cookie; empty when the browser has none
 }
 
@@ -30,6 +30,8 @@ type CheckoutState string
 const (
 	CheckoutNative     CheckoutState = "waiting_native"
 	CheckoutJSAPI      CheckoutState = "waiting_jsapi"
+	CheckoutH5         CheckoutState = "waiting_h5"
+	CheckoutReturned   CheckoutState = "returned" // the H5 link was shown before; the buyer may have paid
 	CheckoutPaid       CheckoutState = "paid"
 	CheckoutClosed     CheckoutState = "closed"
 	CheckoutExpired    CheckoutState = "expired"
@@ -49,8 +51,10 @@ type CheckoutPage struct {
 	CheckoutURL string           // the page's own address
 	CodeURL     string           // with CheckoutNative
 	JSAPI       *JSAPIInvocation // with CheckoutJSAPI
+	H5URL       string           // with CheckoutH5 and CheckoutReturned
+	H5Until     time.Time        // when H5URL runs out
+	Need        CheckoutNeed     // with CheckoutWrongPlace
 	ReturnURL   string           // signed way back, once the order is settled or closed
-	Phone       bool             // opened on a phone outside WeChat
 	Sandbox     bool
 	SandboxURL  string // the phone to pay with, when the sandbox is on this machine
 }
@@ -188,55 +192,78 @@ func (s *Service) keepFlow(fl flow, req *CheckoutRequest, res *CheckoutResult) e
 
 // offer picks the trade type by surroundings and prepares the payment.
 func (s *Service) offer(ctx context.Context, o *Order, c *Client, req *CheckoutRequest, res *CheckoutResult) error {
-	res.Page.Phone = req.Surroundings == SurroundPhone
-	trade := TradeNative
-	if req.Surroundings == SurroundWeChat {
-		trade = TradeJSAPI
+	m, err := s.merchantFor(o.MchID, o.SubMchID)
+	if err != nil {
+		return s.notOffered(ctx, o.OrderKey, err, res)
 	}
-	if !slices.Contains(c.Allow, trade) || res.Page.Phone && s.paysInWeChat(c) {
-		res.Page.State = CheckoutWrongPlace
+	w := wish{client: c, order: o.OrderKey, payerIP: s.visitorsIP(req.ClientIP)}
+	at := s.placeFor(req.Surroundings, c, m, w.payerIP)
+	if at.need != "" {
+		res.Page.State, res.Page.Need = CheckoutWrongPlace, at.need
 		return nil
 	}
-	w := wish{client: c, order: o.OrderKey, trade: trade}
-	if trade == TradeJSAPI {
-		redirect, err := s.findPayer(o, &w, req, res)
+	w.trade = at.trade
+	back := false
+	switch w.trade {
+	case TradeJSAPI:
+		redirect, err := s.findPayer(o, m, &w, req, res)
 		if err != nil || redirect {
 			return err
 		}
+	case TradeH5:
+		if back, err = s.comeBack(ctx, o, m); err != nil {
+			return s.notOffered(ctx, o.OrderKey, err, res)
+		}
+	default:
 	}
-	return s.showPayment(ctx, &w, res)
-}
-
-// paysInWeChat reports whether the client's buyers can pay inside WeChat. On
-// a phone that is the way to go: a phone cannot scan its own screen.
-func (s *Service) paysInWeChat(c *Client) bool {
-	m, err := s.merchantOf(c)
-	if err != nil || !slices.Contains(c.Allow, TradeJSAPI) {
-		return false
-	}
-	_, err = s.accountOf(c, m, AccountOfficial)
-	return err == nil
-}
-
-// showPayment puts the payable payment on the page. That WeChat cannot be
-// reached is a state of the page, not an error.
-func (s *Service) showPayment(ctx context.Context, w *wish, res *CheckoutResult) error {
-	err := s.checkWish(w)
-	var p Payment
-	if err == nil {
-		p, _, err = s.payable(ctx, *w)
-	}
-	var known *Error
+	err = s.showPayment(ctx, &w, res)
+	known, ok := errors.AsType[*Error](err)
 	switch {
-	case err == nil && p.TradeType == TradeNative:
+	case ok && w.trade == TradeH5 && saysNoLeave(known):
+		s.log.WarnContext(ctx, "WeChat does not let this merchant take H5 payments; phones are sent another way",
+			"merchant", m.Name, "upstream_code", known.UpstreamCode)
+		m.noH5.note(s.rt.now())
+		return s.offer(ctx, o, c, req, res)
+	case err != nil:
+		return s.notOffered(ctx, o.OrderKey, err, res)
+	}
+	if back {
+		res.Page.State = CheckoutReturned
+	}
+	return nil
+}
+
+// showPayment puts the payable payment on the page.
+func (s *Service) showPayment(ctx context.Context, w *wish, res *CheckoutResult) error {
+	if err := s.checkWish(w); err != nil {
+		return err
+	}
+	p, _, err := s.payable(ctx, *w)
+	if err != nil {
+		return err
+	}
+	switch p.TradeType {
+	case TradeNative:
 		res.Page.State, res.Page.CodeURL = CheckoutNative, p.CodeURL
-	case err == nil:
+	case TradeH5:
+		res.Page.State, res.Page.H5URL = CheckoutH5, withWayBack(p.H5URL, res.Page.CheckoutURL)
+		res.Page.H5Until = p.PrepaidAt.Add(h5Life)
+	default:
 		res.Page.State = CheckoutJSAPI
 		res.Page.JSAPI, err = s.invokeJSAPI(&p)
-	case errors.As(outcome(err), &known):
-		return s.troubled(ctx, w.order, known, res)
 	}
 	return err
+}
+
+// notOffered tells why there is nothing to pay with. That WeChat cannot be
+// reached is a state of the page, not an error.
+func (s *Service) notOffered(ctx context.Context, key OrderKey, err error, res *CheckoutResult) error {
+	err = outcome(err)
+	known, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	return s.troubled(ctx, key, known, res)
 }
 
 // troubled shows why an order cannot be paid now. The order may have been
@@ -245,7 +272,7 @@ func (s *Service) troubled(ctx context.Context, key OrderKey, cause *Error, res 
 	res.Page.State = CheckoutTrouble
 	if cause.Kind != KindOrderPaid && cause.Kind != KindOrderClosed {
 		s.log.WarnContext(ctx, "no payment for a cashier page", "client_id", key.ClientID, "order_no", key.OrderNo,
-			"upstream_code", cause.UpstreamCode, "error", cause.Err)
+			"upstream_code", cause.UpstreamCode, "error", cause)
 		return nil
 	}
 	var o Order

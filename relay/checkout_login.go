@@ -8,14 +8,10 @@ import (
 // findPayer finds the buyer's openid for a page inside WeChat: the order's
 // own, or what WeChat told of this browser before. Otherwise it starts the
 // silent login and reports that the browser must go there.
-func (s *Service) findPayer(o *Order, w *wish, req *CheckoutRequest, res *CheckoutResult) (redirect bool, err error) {
+func (s *Service) findPayer(o *Order, m *merchant, w *wish, req *CheckoutRequest, res *CheckoutResult) (redirect bool, err error) {
 	if o.OpenID != "" {
 		w.openID = o.OpenID
 		return false, nil
-	}
-	m, err := s.merchantFor(o.MchID, o.SubMchID)
-	if err != nil {
-		return false, err
 	}
 	a, err := s.accountOf(w.client, m, AccountOfficial)
 	if err != nil {

@@ -42,6 +42,7 @@ func TestSurroundingsOf(t *testing.T) {
 	}{
 		{"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 MicroMessenger/8.0.42", relay.SurroundWeChat},
 		{"Mozilla/5.0 (Windows NT 6.1; WOW64) MicroMessenger/7.0.20 WindowsWechat", relay.SurroundWeChat},
+		{"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) MicroMessenger/8.0.42 Language/zh_CN miniProgram/wx7777777777777777", relay.SurroundMiniProgram},
 		{"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Mobile/15E148 Safari/604.1", relay.SurroundPhone},
 		{"Mozilla/5.0 (Linux; Android 14; Pixel 8) Chrome/120 Mobile Safari/537.36", relay.SurroundPhone},
 		{"Mozilla/5.0 (X11; Linux x86_64) Chrome/120 Safari/537.36", relay.SurroundDesktop},
@@ -378,18 +379,4 @@ func TestFlowsBounded_J04(t *testing.T) {
 			t.Errorf("after the flows ran out: %+v, want a login", res)
 		}
 	})
-}
-
-// TestCheckoutOnPhone: outside WeChat a phone is sent into WeChat where that
-// pays, and to another screen where only a code does.
-func TestCheckoutOnPhone(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, memstore.New())
-	if res := b.open(b.token("A000000001"), relay.SurroundPhone, ""); res.Page.State != relay.CheckoutWrongPlace || res.Page.Shop != "books" {
-		t.Errorf("page = %+v, want wrong_place of the shop books", res.Page)
-	}
-	native := newBench(t, memstore.New(), func(c *relay.Config) { c.Clients[0].Allow = []relay.TradeType{relay.TradeNative} })
-	if res := native.open(native.token("A000000001"), relay.SurroundPhone, ""); res.Page.State != relay.CheckoutNative || !res.Page.Phone {
-		t.Errorf("page = %+v, want a code for another screen", res.Page)
-	}
 }

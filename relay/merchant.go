@@ -14,6 +14,7 @@ type merchant struct {
 	*Merchant
 	connections map[API]connection
 	prefer      API
+	noH5        noLeave
 }
 
 // connection is a merchant's connection in one generation.

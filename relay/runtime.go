@@ -63,6 +63,7 @@ type Runtime struct {
 	flows      flows
 	prepaying  keyedLocks[OrderKey]
 	loggingIn  keyedLocks[string] // by the state sent to WeChat
+	asked      asked
 	expiry     *expiry
 	upkeep     upkeep
 }

@@ -10,6 +10,7 @@ const (
 	SurroundDesktop Surroundings = iota
 	SurroundPhone
 	SurroundWeChat
+	SurroundMiniProgram // the web view of a mini-program, which cannot pay
 )
 
 // SurroundingsOf reads a User-Agent header. It is the browser's own word and
@@ -19,6 +20,8 @@ const (
 func SurroundingsOf(userAgent string) Surroundings {
 	ua := strings.ToLower(userAgent)
 	switch {
+	case strings.Contains(ua, "micromessenger/") && strings.Contains(ua, "miniprogram"):
+		return SurroundMiniProgram
 	case strings.Contains(ua, "micromessenger/"):
 		return SurroundWeChat
 	case strings.Contains(ua, "iphone"), strings.Contains(ua, "ipod"),

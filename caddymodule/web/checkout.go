@@ -28,11 +28,11 @@ func (x *exchange) showCheckout() error {
 	if err != nil {
 		return err
 	}
-	surroundings := relay.SurroundingsOf(x.r.UserAgent())
 	result, err := x.service.Checkout(x.r.Context(), relay.CheckoutRequest{
 		Token:        token,
 		Target:       targetOf(x.r),
-		Surroundings: surroundings,
+		Surroundings: relay.SurroundingsOf(x.r.UserAgent()),
+		ClientIP:     x.clientIP(x.r),
 		BrowserID:    x.cookie.read(x.r),
 	})
 	if err != nil {
@@ -50,12 +50,14 @@ func (x *exchange) showCheckout() error {
 		status = http.StatusServiceUnavailable
 		setRetry(x.w.Header(), failure{retryAfter: answers[relay.KindUnavailable].retryAfter})
 	}
-	return x.pages.WriteCheckout(x.w, x.r, status, x.checkoutPage(token, &result.Page, surroundings))
+	return x.pages.WriteCheckout(x.w, x.r, status, x.checkoutPage(token, &result.Page))
 }
 
 var pageStates = map[relay.CheckoutState]pages.State{
 	relay.CheckoutNative:     pages.StateWaitingNative,
 	relay.CheckoutJSAPI:      pages.StateWaitingJSAPI,
+	relay.CheckoutH5:         pages.StateWaitingH5,
+	relay.CheckoutReturned:   pages.StateReturned,
 	relay.CheckoutPaid:       pages.StatePaid,
 	relay.CheckoutExpired:    pages.StateExpired,
 	relay.CheckoutClosed:     pages.StateClosed,
@@ -63,7 +65,14 @@ var pageStates = map[relay.CheckoutState]pages.State{
 	relay.CheckoutTrouble:    pages.StateUnavailable,
 }
 
-func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage, opened relay.Surroundings) pages.Checkout {
+var pageNeeds = map[relay.CheckoutNeed]pages.Need{
+	relay.NeedWeChat:  pages.NeedsWeChat,
+	relay.NeedScreen:  pages.NeedsOtherScreen,
+	relay.NeedBrowser: pages.NeedsBrowser,
+	relay.NeedApp:     pages.NeedsApp,
+}
+
+func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage) pages.Checkout {
 	v := pages.Checkout{
 		State:       pageStates[p.State],
 		Shop:        p.Shop,
@@ -75,20 +84,15 @@ func (x *exchange) checkoutPage(token string, p *relay.CheckoutPage, opened rela
 		StatusURL:   x.prefix + "/checkout/" + token + "/status",
 		QRText:      p.CodeURL,
 		JSAPI:       (*pages.JSAPI)(p.JSAPI),
+		H5URL:       p.H5URL,
+		H5Until:     p.H5Until,
 		ReturnURL:   p.ReturnURL,
 		Test:        p.Sandbox,
 		SandboxURL:  p.SandboxURL,
 		RequestID:   x.id,
 	}
-	switch {
-	case p.State == relay.CheckoutNative && p.Phone:
-		// A phone cannot scan its own screen, and WeChat takes no such code
-		// from a picture.
-		v.State, v.Needs = pages.StateWrongPlace, pages.NeedsOtherScreen
-	case p.State == relay.CheckoutWrongPlace && opened == relay.SurroundWeChat:
-		v.Needs = pages.NeedsOtherScreen
-	}
-	if v.State == pages.StateWrongPlace {
+	if p.State == relay.CheckoutWrongPlace {
+		v.Needs = pageNeeds[p.Need]
 		v.PageURL = x.pageURL(p)
 		v.QRText = v.PageURL
 	}

@@ -13,6 +13,7 @@ import (
 )
 
 const (
+	h5URL        = "https://wx.tenpay.example/checkmweb?prepay_id=wx1&redirect_url=x"
 	phoneAgent   = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1"
 	weChatAgent  = phoneAgent + " MicroMessenger/8.0.60"
 	desktopAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
@@ -49,9 +50,14 @@ func TestCheckoutStates(t *testing.T) {
 			[]string{"<svg", "/checkout/" + token + "/status", "1,234.56", "Tea &amp; &lt;b&gt;cake"},
 			[]string{codeURL, "readonly"},
 		},
-		"code on a phone": {
-			func(p *relay.CheckoutPage) { p.CodeURL, p.Phone = codeURL, true }, relay.CheckoutNative, 200, phoneAgent, "wrong_place",
-			[]string{publicURL + "/checkout/" + token, "/checkout/" + token + "/status"},
+		"link on a phone": {
+			func(p *relay.CheckoutPage) { p.H5URL, p.H5Until = h5URL, p.Now.Add(4*time.Minute) }, relay.CheckoutH5, 200, phoneAgent, "waiting_h5",
+			[]string{`referrerpolicy="origin" href="https://wx.tenpay.example/checkmweb?prepay_id=wx1&amp;redirect_url=x"`, `"fresh_ms":240000`, "/checkout/" + token + "/status"},
+			[]string{"<svg xmlns"},
+		},
+		"back on a phone": {
+			func(p *relay.CheckoutPage) { p.H5URL = h5URL }, relay.CheckoutReturned, 200, phoneAgent, "returned",
+			[]string{"Have you paid?", "I have paid", `referrerpolicy="origin"`},
 			nil,
 		},
 		"in WeChat": {
@@ -72,10 +78,20 @@ func TestCheckoutStates(t *testing.T) {
 		"expired": {nil, relay.CheckoutExpired, 200, desktopAgent, "expired", nil, nil},
 		"trouble": {nil, relay.CheckoutTrouble, 503, desktopAgent, "unavailable", nil, nil},
 		"only in WeChat": {
-			nil, relay.CheckoutWrongPlace, 200, desktopAgent, "wrong_place", []string{"<svg", publicURL + "/checkout/" + token}, nil,
+			func(p *relay.CheckoutPage) { p.Need = relay.NeedWeChat }, relay.CheckoutWrongPlace, 200, desktopAgent, "wrong_place",
+			[]string{"<svg xmlns", publicURL + "/checkout/" + token}, nil,
 		},
 		"not in WeChat": {
-			nil, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place", []string{publicURL + "/checkout/" + token}, nil,
+			func(p *relay.CheckoutPage) { p.Need = relay.NeedScreen }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
+			[]string{publicURL + "/checkout/" + token}, []string{"<svg xmlns"},
+		},
+		"only in a browser": {
+			func(p *relay.CheckoutPage) { p.Need = relay.NeedBrowser }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
+			[]string{"Open in Browser", publicURL + "/checkout/" + token}, nil,
+		},
+		"only in an app": {
+			func(p *relay.CheckoutPage) { p.Need = relay.NeedApp }, relay.CheckoutWrongPlace, 200, phoneAgent, "wrong_place",
+			[]string{"own app or its WeChat mini-program"}, []string{"<svg xmlns", "readonly"},
 		},
 		"sandbox": {func(p *relay.CheckoutPage) { p.Sandbox = true }, relay.CheckoutClosed, 200, desktopAgent, "closed", []string{"SANDBOX"}, nil},
 	} {
@@ -111,14 +127,18 @@ func checkTexts(t *testing.T, page string, has, not []string) {
 	}
 }
 
-// The two kinds of wrong place must not be told alike.
+// No two kinds of wrong place may be told alike.
 func TestWrongPlaceNamesTheRightOne(t *testing.T) {
 	t.Parallel()
-	f := newFace(t, showing(openPage(relay.CheckoutWrongPlace)))
-	outside := f.do(t, http.MethodGet, "/checkout/"+token, "", "User-Agent", desktopAgent).Body.String()
-	inside := f.do(t, http.MethodGet, "/checkout/"+token, "", "User-Agent", weChatAgent).Body.String()
-	if heading(outside) == heading(inside) {
-		t.Errorf("both say %q", heading(inside))
+	told := map[string]relay.CheckoutNeed{}
+	for _, need := range []relay.CheckoutNeed{relay.NeedWeChat, relay.NeedScreen, relay.NeedBrowser, relay.NeedApp} {
+		page := openPage(relay.CheckoutWrongPlace)
+		page.Need = need
+		said := heading(newFace(t, showing(page)).do(t, http.MethodGet, "/checkout/"+token, "", "User-Agent", desktopAgent).Body.String())
+		if other, twice := told[said]; twice || said == "" {
+			t.Errorf("%s and %s both say %q", need, other, said)
+		}
+		told[said] = need
 	}
 }
 
@@ -154,10 +174,10 @@ func TestCheckoutTellsRelayWhoAsks(t *testing.T) {
 		f := newFace(t, &fakeService{checkout: func(req relay.CheckoutRequest) (relay.CheckoutResult, error) {
 			got = req
 			return relay.CheckoutResult{Page: openPage(relay.CheckoutClosed)}, nil
-		}}, at("https://example.com/pay"))
+		}}, at("https://example.com/pay"), func(o *Options) { o.ClientIP = func(*http.Request) string { return "8.8.4.4" } })
 		target := "/pay/checkout/" + token + "?order_no=A1&amount=1&sig=a_-%2B"
 		f.do(t, http.MethodGet, target, "", "User-Agent", agent, "Cookie", "__Host-wxrelay="+browserID)
-		if want := (relay.CheckoutRequest{Token: token, Target: target, Surroundings: want, BrowserID: browserID}); got != want {
+		if want := (relay.CheckoutRequest{Token: token, Target: target, Surroundings: want, ClientIP: "8.8.4.4", BrowserID: browserID}); got != want {
 			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}

@@ -19,6 +19,7 @@ const (
 	StateWaitingNative State = "waiting_native" // a code waits to be scanned; needs QRText
 	StateWaitingJSAPI  State = "waiting_jsapi"  // inside WeChat; needs JSAPI
 	StateWaitingH5     State = "waiting_h5"     // a phone's browser; needs H5URL
+	StateReturned      State = "returned"       // back from WeChat to a phone's browser, with no word of it yet; needs H5URL
 	StateCancelled     State = "cancelled"      // the buyer left WeChat's sheet; JSAPI or H5URL lets them try again
 	StatePaid          State = "paid"
 	StateRefunded      State = "refunded"
@@ -44,6 +45,8 @@ type Need int
 const (
 	NeedsWeChat      Need = iota // paid inside WeChat only; QRText, if set, leads there
 	NeedsOtherScreen             // paid by scanning with a camera, so another screen has to show it
+	NeedsBrowser                 // paid in the browser of a phone; QRText, if set, leads there
+	NeedsApp                     // paid in the shop's own app or mini-program, and by no page at all
 )
 
 // JSAPI holds the six values for WeixinJSBridge's getBrandWCPayRequest, under
@@ -83,6 +86,10 @@ type Checkout struct {
 	QRText string // drawn as a code: WeChat's code_url, or with NeedsWeChat the page's own address
 	JSAPI  *JSAPI
 	H5URL  string // WeChat's h5_url
+
+	// H5Until is when H5URL runs out: the page then asks the server for
+	// another one. Without it the page keeps what it has.
+	H5Until time.Time
 
 	Needs   Need   // with StateWrongPlace
 	PageURL string // with StateWrongPlace: the page's own address, to be copied
@@ -145,7 +152,7 @@ type layoutView struct {
 func (v *layoutView) sandboxed() bool { return v.Test }
 
 // payingStates are the states in which the buyer may still pay.
-const payingStates = "waiting_native waiting_jsapi waiting_h5 cancelled failed wrong_place"
+const payingStates = "waiting_native waiting_jsapi waiting_h5 returned cancelled failed wrong_place"
 
 // checkoutView is the cashier page as its template sees it.
 type checkoutView struct {
@@ -174,6 +181,7 @@ type scriptConfig struct {
 	StatusURL   string `json:"status_url,omitempty"`
 	ReturnURL   string `json:"return_url,omitempty"`
 	RemainingMS int64  `json:"remaining_ms,omitempty"`
+	FreshMS     int64  `json:"fresh_ms,omitempty"` // the page is loaded again after so long
 	JSAPI       *JSAPI `json:"jsapi,omitempty"`
 }
 
@@ -183,8 +191,8 @@ func newCheckoutView(v Checkout, lang language.Language) (*checkoutView, error) 
 	}
 	w := catalogue[lang]
 	said := w.States[v.State]
-	if v.State == StateWrongPlace && v.Needs == NeedsOtherScreen {
-		said = w.OtherScreen
+	if elsewhere, ok := w.Needs[v.Needs]; ok && v.State == StateWrongPlace {
+		said = elsewhere
 	}
 	view := &checkoutView{
 		layoutView: layoutView{
@@ -212,10 +220,10 @@ func (view *checkoutView) setWays(v Checkout) {
 		view.Config.JSAPI = v.JSAPI
 		view.CanInvoke = v.JSAPI != nil
 	}
-	if v.State == StateWaitingH5 || v.State == StateCancelled {
+	if v.State == StateWaitingH5 || v.State == StateReturned || v.State == StateCancelled {
 		view.H5URL = webAddress(v.H5URL)
 	}
-	if v.State == StateWrongPlace {
+	if v.State == StateWrongPlace && v.Needs != NeedsApp {
 		view.PageURL = webAddress(v.PageURL)
 	}
 	if v.State.watched() {
@@ -238,7 +246,7 @@ func (v *Checkout) check() error {
 		if v.JSAPI == nil {
 			lacks = "JSAPI"
 		}
-	case StateWaitingH5:
+	case StateWaitingH5, StateReturned:
 		if webAddress(v.H5URL) == "" {
 			lacks = "H5URL"
 		}
@@ -252,10 +260,13 @@ func (v *Checkout) check() error {
 	return nil
 }
 
+// minFreshMS is how long a page stays before it loads itself again.
+const minFreshMS = 5000
+
 // watched reports whether the page can still see a payment arrive.
 func (s State) watched() bool {
 	switch s {
-	case StateWaitingNative, StateWaitingJSAPI, StateWaitingH5, StateCancelled, StateWrongPlace:
+	case StateWaitingNative, StateWaitingJSAPI, StateWaitingH5, StateReturned, StateCancelled, StateWrongPlace:
 		return true
 	default:
 		return false
@@ -263,7 +274,8 @@ func (s State) watched() bool {
 }
 
 func (view *checkoutView) setQR(v Checkout) error {
-	wanted := v.State == StateWaitingNative || (v.State == StateWrongPlace && v.Needs == NeedsWeChat)
+	wanted := v.State == StateWaitingNative ||
+		v.State == StateWrongPlace && (v.Needs == NeedsWeChat || v.Needs == NeedsBrowser)
 	if !wanted || v.QRText == "" {
 		return nil
 	}
@@ -287,4 +299,8 @@ func (view *checkoutView) setTimes(v Checkout) {
 	view.DeadlineCN = v.ExpiresAt.In(beijing.Zone).Format("2006-01-02 15:04")
 	// One millisecond rather than none: zero would mean that no time is known.
 	view.Config.RemainingMS = max(v.ExpiresAt.Sub(v.Now).Milliseconds(), 1)
+	if view.H5URL != "" && !v.H5Until.IsZero() {
+		// Not at once, should WeChat ever hand out an address that is over.
+		view.Config.FreshMS = max(v.H5Until.Sub(v.Now).Milliseconds(), minFreshMS)
+	}
 }

@@ -54,7 +54,7 @@ func TestCheckoutGolden(t *testing.T) {
 func TestCheckoutSaysWhatItIs(t *testing.T) {
 	t.Parallel()
 	for lang, w := range catalogue {
-		for _, state := range allStates[:10] {
+		for _, state := range allStates[:11] {
 			answer := draw(t, ordinary(state), lang.Tag())
 			doc := parse(t, answer)
 			text := shownText(doc)
@@ -131,7 +131,7 @@ func TestOnlyWebAddressesBecomeLinks_I02(t *testing.T) {
 		for _, address := range hostileAddresses {
 			v := ordinary(state)
 			v.ReturnURL, v.PageURL, v.SandboxURL, v.Test = address, address, address, true
-			if state != StateWaitingH5 {
+			if state != StateWaitingH5 && state != StateReturned {
 				v.H5URL = address
 			}
 			doc := parse(t, draw(t, v, "en"))
@@ -265,7 +265,7 @@ func TestTimeLeft(t *testing.T) {
 
 func TestReturnIsOfferedWhenItIsOver(t *testing.T) {
 	t.Parallel()
-	for _, state := range allStates[:10] {
+	for _, state := range allStates[:11] {
 		n := byID(parse(t, draw(t, ordinary(state), "en")), "return")
 		href, _ := attribute(n, "href")
 		_, gone := attribute(n, "hidden")
@@ -334,17 +334,57 @@ func TestSandboxCannotBeMistaken(t *testing.T) {
 
 func TestWrongPlaceSaysWhere(t *testing.T) {
 	t.Parallel()
-	v := ordinary(StateWrongPlace)
-	if text := shownText(parse(t, draw(t, v, "en"))); !strings.Contains(text, "inside WeChat") {
-		t.Errorf("page says %q", text)
+	for _, tc := range []struct {
+		name          string
+		needs         Need
+		says          string
+		code, address bool // the page's address is shown as a code, and to be copied
+	}{
+		{"WeChat", NeedsWeChat, englishWords.States[StateWrongPlace].Title, true, true},
+		{"another screen", NeedsOtherScreen, "another screen", false, true}, // no code to the very screen that cannot scan it
+		{"browser", NeedsBrowser, "phone's browser", true, true},
+		{"app", NeedsApp, "own app or its WeChat mini-program", false, false}, // no page can take the money
+	} {
+		v := ordinary(StateWrongPlace)
+		v.Needs = tc.needs
+		answer := draw(t, v, "en")
+		doc := parse(t, answer)
+		if text := shownText(doc); !strings.Contains(text, tc.says) {
+			t.Errorf("%s: page says %q, want %q", tc.name, text, tc.says)
+		}
+		if code := strings.Contains(answer.Body.String(), `class="qr"`); code != tc.code {
+			t.Errorf("%s: a code is shown: %t, want %t", tc.name, code, tc.code)
+		}
+		if address := byID(doc, "address") != nil; address != tc.address {
+			t.Errorf("%s: the address is shown: %t, want %t", tc.name, address, tc.address)
+		}
+		if lang := draw(t, v, "zh").Body.String(); !strings.Contains(lang, "请") {
+			t.Errorf("%s: nothing is said in Chinese", tc.name)
+		}
 	}
-	v.Needs = NeedsOtherScreen
-	answer := draw(t, v, "en")
-	if text := shownText(parse(t, answer)); !strings.Contains(text, englishWords.OtherScreen.Title) {
-		t.Errorf("page says %q", text)
-	}
-	if strings.Contains(answer.Body.String(), `class="qr"`) {
-		t.Error("a code is shown to the very screen that cannot scan it")
+}
+
+// WeChat's link runs out before the order does: the page is told when, and
+// never loads itself in a circle.
+func TestLinkRunsOut(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		state State
+		until time.Time
+		want  int64
+	}{
+		{"waiting", StateWaitingH5, testTime.Add(4 * time.Minute), 240_000},
+		{"back", StateReturned, testTime.Add(time.Minute), 60_000},
+		{"over already", StateWaitingH5, testTime.Add(-time.Minute), minFreshMS},
+		{"not known", StateWaitingH5, time.Time{}, 0},
+		{"a page without a link", StateWaitingNative, testTime.Add(time.Minute), 0},
+	} {
+		v := ordinary(tc.state)
+		v.H5Until = tc.until
+		if c, raw := config(t, parse(t, draw(t, v, "en"))); c.FreshMS != tc.want {
+			t.Errorf("%s: the script is told %s, want fresh for %d ms", tc.name, raw, tc.want)
+		}
 	}
 }
 
@@ -364,7 +404,7 @@ func TestRequestIDStandsWhereItHelps(t *testing.T) {
 // control has a name.
 func TestPagesAreAccessible(t *testing.T) {
 	t.Parallel()
-	for _, state := range allStates[:10] {
+	for _, state := range allStates[:11] {
 		doc := parse(t, draw(t, ordinary(state), "en"))
 		count := make(map[string]int)
 		for _, n := range elements(doc) {
@@ -426,6 +466,7 @@ func TestWriteCheckoutRefusesHalfAView(t *testing.T) {
 		{"native with a code that is too long", Checkout{State: StateWaitingNative, QRText: strings.Repeat("x", MaxQRText+1)}, ErrQRText},
 		{"jsapi without values", Checkout{State: StateWaitingJSAPI}, ErrMissing},
 		{"h5 without address", Checkout{State: StateWaitingH5}, ErrMissing},
+		{"back without address", Checkout{State: StateReturned}, ErrMissing},
 		{"h5 with a hostile address", Checkout{State: StateWaitingH5, H5URL: "javascript:alert(1)"}, ErrMissing},
 	} {
 		w := httptest.NewRecorder()

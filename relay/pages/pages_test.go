@@ -129,6 +129,7 @@ func ordinary(state State) Checkout {
 			Package: "prepay_id=wx2216", SignType: "RSA", PaySign: "c2lnbmF0dXJl+/=",
 		},
 		H5URL:     "https://wx.tenpay.example/checkmweb?prepay_id=wx1&package=2",
+		H5Until:   testTime.Add(4 * time.Minute),
 		PageURL:   "https://pay.example.com/checkout/token",
 		ReturnURL: "https://books.example.com/done?order_no=A000001024&status=paid&sig=abc",
 		RequestID: "req_2KWPBgLlAfxdpx2AI54pPJ85f4W",
@@ -136,8 +137,8 @@ func ordinary(state State) Checkout {
 }
 
 var allStates = []State{
-	StateWaitingNative, StateWaitingJSAPI, StateWaitingH5, StateCancelled, StatePaid, StateRefunded, StateExpired,
-	StateClosed, StateWrongPlace, StateUnavailable, StateNotFound, StateRefused,
+	StateWaitingNative, StateWaitingJSAPI, StateWaitingH5, StateReturned, StateCancelled, StatePaid, StateRefunded,
+	StateExpired, StateClosed, StateWrongPlace, StateUnavailable, StateNotFound, StateRefused,
 }
 
 var allKinds = []MessageKind{
@@ -195,7 +196,7 @@ func TestHiddenAgreesWithItsList(t *testing.T) {
 func TestEveryNameOfAStateIsAState(t *testing.T) {
 	t.Parallel()
 	known := append(slices.Clone(allStates), stateConfirming, stateFailed, stateChecking)
-	for _, state := range allStates[:10] {
+	for _, state := range allStates[:11] {
 		for _, n := range elements(parse(t, draw(t, ordinary(state), "zh"))) {
 			list, ok := attribute(n, "data-show")
 			if !ok {

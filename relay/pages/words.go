@@ -14,15 +14,16 @@ type words struct {
 
 	QRLabel, QRLabelPage, Waiting                        string
 	Pay, PayAgain, OpenWeChat, Return, Retry, Stay, Back string
+	HavePaid                                             string
 	Address, Copy                                        string
 	NeedsScript, Offline, Advice, RequestID, Details     string
 
 	Sandbox, SandboxLead, SandboxLink string
 
-	States      map[State]said
-	OtherScreen said // StateWrongPlace with NeedsOtherScreen
-	Messages    map[MessageKind]said
-	Script      scriptPhrases
+	States   map[State]said
+	Needs    map[Need]said // StateWrongPlace by what is needed; NeedsWeChat is in States
+	Messages map[MessageKind]said
+	Script   scriptPhrases
 }
 
 // scriptPhrases are words that the script composes. {n} stands for a number.
@@ -57,7 +58,8 @@ var chineseWords = words{
 	TimeLeft: "剩余支付时间", PayBefore: "请于此时间前支付", BeijingTime: "北京时间",
 	QRLabel: "微信支付二维码", QRLabelPage: "本页地址的二维码", Waiting: "等待付款",
 	Pay: "立即支付", PayAgain: "重新支付", OpenWeChat: "打开微信支付", Return: "返回商家", Retry: "重试", Stay: "留在此页", Back: "返回",
-	Address: "本页地址", Copy: "复制",
+	HavePaid: "我已完成支付",
+	Address:  "本页地址", Copy: "复制",
 	NeedsScript: "在微信内支付需要启用 JavaScript。",
 	Offline:     "网络不稳定，正在重新连接…",
 	Advice:      "付款前请核对收款方与金额，本页不会索要密码或验证码。",
@@ -67,6 +69,7 @@ var chineseWords = words{
 		StateWaitingNative: {"微信扫码支付", "打开微信「扫一扫」，扫描二维码付款。\n付款后本页会自动更新。"},
 		StateWaitingJSAPI:  {"微信支付", "核对收款方与金额，然后在微信中完成支付。"},
 		StateWaitingH5:     {"微信支付", "点按下方按钮打开微信付款，完成后回到本页，结果会自动更新。"},
+		StateReturned:      {"支付完成了吗？", "正在等待微信确认，结果会自动更新。\n如尚未付款，可重新打开微信支付，不会重复扣款。"},
 		StateCancelled:     {"支付已取消", "尚未扣款。\n您可以重新支付，订单在到期前一直有效。"},
 		StatePaid:          {"支付成功", "款项已确认收到。"},
 		StateRefunded:      {"订单已退款", "此订单的款项已退回，到账时间以微信支付通知为准。"},
@@ -78,7 +81,11 @@ var chineseWords = words{
 		stateFailed:        {"未能打开微信支付", "尚未扣款。\n请重试；若仍不成功，请关闭本页后从商家重新进入。"},
 		stateChecking:      {"正在核对订单", "支付时间已到，正在核对结果。\n请不要再付款。"},
 	},
-	OtherScreen: said{"请换一个屏幕打开", "此订单需要用微信「扫一扫」拍摄二维码付款，长按识别无效。\n请在电脑或另一部设备上打开本页，再用手机扫码。"},
+	Needs: map[Need]said{
+		NeedsOtherScreen: {"请换一个屏幕打开", "此订单需要用微信「扫一扫」拍摄二维码付款，长按识别无效。\n请在电脑或另一部设备上打开本页，再用手机扫码。"},
+		NeedsBrowser:     {"请在手机浏览器中打开", "此订单需要在手机自带的浏览器中支付。\n在微信中请点右上角「···」选择「在浏览器打开」；在电脑上请用手机相机扫码，或把地址发到手机打开。"},
+		NeedsApp:         {"请在商家的 App 或小程序中支付", "此订单不能在网页上付款。\n请回到商家的 App 或微信小程序，打开订单后支付。"},
+	},
 	Messages: map[MessageKind]said{
 		MessageOrderNotFound:  {"找不到这个订单", "链接可能不完整，或订单已被清除。\n请返回商家重新打开。"},
 		MessageLinkRefused:    {"链接无效", "此链接不完整、已被改动或已超过有效时间。\n订单没有任何变化，请返回商家重新打开。"},
@@ -103,7 +110,8 @@ var englishWords = words{
 	TimeLeft: "Time left to pay", PayBefore: "Pay before", BeijingTime: "Beijing time",
 	QRLabel: "WeChat Pay QR code", QRLabelPage: "QR code of this page's address", Waiting: "Waiting for payment",
 	Pay: "Pay now", PayAgain: "Pay again", OpenWeChat: "Open WeChat to pay", Return: "Return to the shop", Retry: "Try again", Stay: "Stay here", Back: "Go back",
-	Address: "Address of this page", Copy: "Copy",
+	HavePaid: "I have paid",
+	Address:  "Address of this page", Copy: "Copy",
 	NeedsScript: "Paying inside WeChat needs JavaScript.",
 	Offline:     "The connection is unsteady. Reconnecting…",
 	Advice:      "Check payee and amount before you pay. This page never asks for a password or code.",
@@ -113,6 +121,7 @@ var englishWords = words{
 		StateWaitingNative: {"Scan to pay with WeChat", "Open WeChat, choose Scan and point it at the code. This page updates by itself once you have paid."},
 		StateWaitingJSAPI:  {"WeChat Pay", "Check payee and amount, then complete the payment in WeChat."},
 		StateWaitingH5:     {"WeChat Pay", "The button below opens WeChat to pay. Come back here afterwards: the result appears by itself."},
+		StateReturned:      {"Have you paid?", "We are waiting for WeChat's confirmation; the result appears by itself. If you have not paid yet, open WeChat again: you are never charged twice."},
 		StateCancelled:     {"Payment cancelled", "Nothing has been charged. You can pay again as long as the order is open."},
 		StatePaid:          {"Payment successful", "Your payment has been received."},
 		StateRefunded:      {"Order refunded", "The money for this order has been sent back. WeChat Pay tells you when it arrives."},
@@ -124,7 +133,11 @@ var englishWords = words{
 		stateFailed:        {"WeChat Pay did not open", "Nothing has been charged. Try again; if that fails, close this page and come back from the shop."},
 		stateChecking:      {"Checking the order", "The time to pay is over and we are checking the result. Please do not pay any more."},
 	},
-	OtherScreen: said{"Please use another screen", "This order is paid by scanning a code with WeChat's camera; a long press does not work. Open this page on a computer or another device, then scan it with your phone."},
+	Needs: map[Need]said{
+		NeedsOtherScreen: {"Please use another screen", "This order is paid by scanning a code with WeChat's camera; a long press does not work. Open this page on a computer or another device, then scan it with your phone."},
+		NeedsBrowser:     {"Please open in your phone's browser", "This order is paid in the browser of a phone. In WeChat, tap ··· at the top and choose Open in Browser; on a computer, scan the code with your phone's camera or send the address to your phone."},
+		NeedsApp:         {"Please pay in the shop's app", "This order cannot be paid on a web page. Please go back to the shop's own app or its WeChat mini-program, open the order there and pay."},
+	},
 	Messages: map[MessageKind]said{
 		MessageOrderNotFound:  {"Order not found", "The link may be incomplete, or the order is gone. Please open it again from the shop."},
 		MessageLinkRefused:    {"This link is not valid", "It is incomplete, has been changed or is too old. The order is unchanged. Please open it again from the shop."},

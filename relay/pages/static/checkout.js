@@ -18,6 +18,7 @@
   const STREAM_SILENCE = 8000; // a stream that says nothing for so long is held up on its way
   const STREAM_AGAIN = 60000;
   const BRIDGE_LIMIT = 8000;
+  const RETURN_PATIENCE = 3000; // the server asks WeChat when the page is loaded, so that is done soon
 
   let state = config.state;
   let returnAddress = config.return_url;
@@ -319,6 +320,37 @@
     ask();
   }
 
+  // ---- Paying in WeChat from a phone's browser -----------------------------
+
+  // WeChat leads back to this address, or the buyer switches back to this very
+  // page: then it loads itself again, because only a page that is loaded makes
+  // the server ask WeChat. It does the same when WeChat's link has run out.
+  function prepareLink() {
+    const link = byId('wechat');
+    if (!link) return;
+    const begun = Date.now();
+    let followed = false;
+    let again = 0;
+    const stale = () => config.fresh_ms && Date.now() - begun >= config.fresh_ms;
+    const reload = () => { if (!FINAL.includes(state)) location.reload(); };
+    const look = () => {
+      if (document.visibilityState !== 'visible' || FINAL.includes(state)) return;
+      if (stale()) return reload();
+      if (!followed) return;
+      followed = false;
+      show('returned');
+      clearTimeout(again);
+      again = setTimeout(reload, RETURN_PATIENCE);
+    };
+    link.addEventListener('click', () => {
+      clearTimeout(again);
+      followed = true;
+    });
+    document.addEventListener('visibilitychange', look);
+    addEventListener('pageshow', look);
+    if (config.fresh_ms) setTimeout(look, config.fresh_ms);
+  }
+
   // ---- Copying the page's address ------------------------------------------
 
   function prepareCopy() {
@@ -346,6 +378,7 @@
   if (FINAL.includes(state)) return;
   countDown();
   preparePayment();
+  prepareLink();
   if (!config.status_url) return;
   openStream();
   document.addEventListener('visibilitychange', lookAgain);
