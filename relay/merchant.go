@@ -46,6 +46,13 @@ func connect(m *Merchant, p Platform, rt *Runtime, logger *slog.Logger) (*mercha
 		}
 		connected.connections[APIv3] = c
 	}
+	if m.APIv2 != nil {
+		c, err := connectV2(m, p, rt, logger)
+		if err != nil {
+			return nil, fmt.Errorf("api_v2: %w", err)
+		}
+		connected.connections[APIv2] = c
+	}
 	if len(connected.connections) == 0 {
 		return nil, errors.New("no credentials")
 	}

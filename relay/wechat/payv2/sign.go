@@ -71,15 +71,17 @@ func signText(fields map[string]string) []byte {
 	return text
 }
 
-// twoFields finds a value that could pass for two fields. The text that is
-// signed does not escape anything, so that attach=1&b=2 signs like attach=1
-// beside b=2; the package sends no such value (threat A14).
 var twoFields = regexp.MustCompile(`&[A-Za-z_][0-9A-Za-z_.-]*=`)
+
+// Ambiguous reports whether a value could pass for two fields. The text that
+// is signed does not escape anything, so that attach=1&b=2 signs like attach=1
+// beside b=2; a [Client] sends no such value (threat A14).
+func Ambiguous(value string) bool { return twoFields.MatchString(value) }
 
 // checkSignable makes sure that the fields can be signed without ambiguity.
 func (m Message) checkSignable() error {
 	for name, value := range m {
-		if twoFields.MatchString(value) {
+		if Ambiguous(value) {
 			return fmt.Errorf("%s could pass for two fields", name)
 		}
 	}
