@@ -81,3 +81,11 @@ func (s *Service) CaseRefundEnded(tx Tx, r *Refund, now time.Time) error {
 	_, err := s.caseRefundEnded(tx, r, now)
 	return err
 }
+
+// OnlyV2 leaves a merchant with the older generation alone, without the
+// certificate that refunds need.
+func (s *Service) OnlyV2(name string) {
+	m := s.merchants[name]
+	m.connections = map[API]connection{APIv2: m.connections[m.prefer]}
+	m.prefer = APIv2
+}

@@ -54,11 +54,15 @@ func (s *Service) notify(ctx context.Context, merchantName string, n RawNotifica
 	evidence := &Evidence{
 		Payment:    PaymentKey{MchID: m.MchID},
 		ID:         genuine.ID,
-		Source:     "notification",
+		Source:     evidenceNotification,
 		ReceivedAt: s.rt.now(),
 		Serial:     genuine.Serial,
 		EventType:  genuine.EventType,
 		Plaintext:  genuine.Plaintext,
+	}
+	if genuine.Refund != nil {
+		evidence.Payment.OutTradeNo = genuine.Refund.OutTradeNo
+		return s.settleRefund(ctx, m, genuine.Refund, evidence)
 	}
 	if genuine.Transaction == nil {
 		return s.keepForLater(ctx, evidence)
@@ -146,7 +150,7 @@ func queryEvidence(t *Transaction, now time.Time) *Evidence {
 	return &Evidence{
 		Payment:    PaymentKey{MchID: t.MchID, OutTradeNo: t.OutTradeNo},
 		ID:         "query-" + t.TransactionID,
-		Source:     "query",
+		Source:     evidenceQuery,
 		ReceivedAt: now,
 		EventType:  string(t.State),
 		Plaintext:  t.Raw,

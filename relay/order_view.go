@@ -47,7 +47,7 @@ type OrderView struct {
 	TransactionID  string          `json:"transaction_id,omitempty"`
 	TradeType      TradeType       `json:"trade_type,omitempty"`
 	Payments       []PaymentView   `json:"payments"`
-	Refunds        []struct{}      `json:"refunds"`
+	Refunds        []RefundView    `json:"refunds"`
 	Case           *CaseView       `json:"case,omitempty"`
 }
 
@@ -73,6 +73,11 @@ type CaseView struct {
 	Amount         int64      `json:"amount"`
 	ExpectedAmount int64      `json:"expected_amount,omitempty"`
 	CreatedAt      string     `json:"created_at"`
+	Policy         CasePolicy `json:"policy,omitempty"`
+	HeldBecause    string     `json:"held_because,omitempty"`
+	OutRefundNo    string     `json:"out_refund_no,omitempty"`
+	ResolvedAt     string     `json:"resolved_at,omitempty"`
+	Reason         string     `json:"reason,omitempty"`
 }
 
 func (s *Service) createdView(o *Order) CreatedOrderView {
@@ -133,7 +138,6 @@ func (s *Service) orderView(r Reader, o *Order) (OrderView, error) {
 		TransactionID:    o.TransactionID,
 		TradeType:        o.TradeType,
 		Payments:         make([]PaymentView, 0, len(o.Payments)),
-		Refunds:          []struct{}{},
 	}
 	payments, err := paymentsOf(r, o)
 	if err != nil {
@@ -141,6 +145,9 @@ func (s *Service) orderView(r Reader, o *Order) (OrderView, error) {
 	}
 	for i := range payments {
 		v.Payments = append(v.Payments, paymentView(&payments[i]))
+	}
+	if v.Refunds, err = refundViews(r, o); err != nil {
+		return OrderView{}, err
 	}
 	if o.CaseID != "" {
 		c, err := r.Case(o.CaseID)
@@ -175,5 +182,10 @@ func caseView(c *Case) *CaseView {
 		Amount:         c.AmountFen,
 		ExpectedAmount: c.ExpectedFen,
 		CreatedAt:      stamp(c.CreatedAt),
+		Policy:         c.Policy,
+		HeldBecause:    c.HeldBecause,
+		OutRefundNo:    c.OutRefundNo,
+		ResolvedAt:     stamp(c.ResolvedAt),
+		Reason:         c.Reason,
 	}
 }

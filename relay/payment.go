@@ -99,9 +99,15 @@ func (p *Payment) Live() bool { return p.Status == PaymentCreated || p.Status ==
 type Evidence struct {
 	Payment    PaymentKey
 	ID         string // WeChat's notification id, or "query-" and a number
-	Source     string // "notification" or "query"
+	Source     string // evidenceNotification or evidenceQuery
 	ReceivedAt time.Time
 	Serial     string // key that signed it
 	EventType  string
 	Plaintext  []byte // decrypted resource, or the answer's body
 }
+
+// Where evidence comes from.
+const (
+	evidenceNotification = "notification"
+	evidenceQuery        = "query"
+)

@@ -64,8 +64,9 @@ type Refund struct {
 	// tried again too.
 	FailCode string
 
-	// DueAt is when WeChat is told or asked next; zero once the state is
-	// final. Calls counts how often it was.
+	// DueAt is when WeChat is told or asked next; zero when nothing more is
+	// expected. Calls counts how often it was told, and from its acceptance
+	// on how often it was asked.
 	DueAt time.Time
 	Calls int
 }

@@ -47,6 +47,9 @@ func (s *Service) reserveRefund(tx Tx, p *Payment, o *Order, r *Refund) error {
 	r.API = api
 	r.OutTradeNo, r.TransactionID, r.TotalFen = p.OutTradeNo, p.TransactionID, p.PaidFen
 	r.NotifyURL = s.PublicURL() + "/wechat/notify/" + m.Name
+	if r.Source == RefundByClient && direct(s.clients[r.ClientID]) {
+		r.NotifyURL = p.NotifyURL // WeChat tells the client itself, and the relay asks
+	}
 	r.Status, r.CreatedAt = RefundProcessing, s.rt.now()
 	if r.DueAt.IsZero() {
 		r.DueAt = r.CreatedAt

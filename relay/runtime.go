@@ -35,6 +35,9 @@ type Observer struct {
 	Notification func(outcome string, took time.Duration)
 	// Order is called for each order made.
 	Order func()
+	// Refund is called for each refund that came to its end, with who wanted
+	// it: succeeded, failed or abnormal.
+	Refund func(source RefundSource, outcome RefundStatus)
 	// Upstream is called for each call to WeChat with the call's name and
 	// outcome.
 	Upstream func(op, outcome string)
@@ -43,8 +46,9 @@ type Observer struct {
 }
 
 // Runtime outlives configurations: it holds the store, the dispatcher of
-// deliveries, the watch on expiring orders, and what is kept in memory about
-// browsers and clients. One Runtime belongs to one open store.
+// deliveries, the watch on expiring orders, the follower of refunds, and what
+// is kept in memory about browsers and clients. One Runtime belongs to one
+// open store.
 //
 // Start begins its goroutines and Stop ends them and waits; both may be
 // called once each, Stop also without Start.
@@ -65,6 +69,8 @@ type Runtime struct {
 	loggingIn  keyedLocks[string] // by the state sent to WeChat
 	asked      asked
 	expiry     *expiry
+	refunds    *refundFollower
+	refreshed  spacing[RefundKey] // refunds that clients asked about
 	upkeep     upkeep
 }
 
@@ -85,6 +91,8 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 		Observe:  o.Observe.Dispatch,
 	})
 	rt.expiry = newExpiry(rt)
+	rt.refunds = newRefundFollower(rt)
+	rt.refreshed.every = refreshSpacing
 	return rt, nil
 }
 
@@ -103,6 +111,7 @@ func (rt *Runtime) Use(s *Service) {
 func (rt *Runtime) Start() {
 	rt.dispatcher.Start()
 	rt.expiry.start()
+	rt.refunds.start()
 	rt.upkeep.start()
 }
 
@@ -110,6 +119,7 @@ func (rt *Runtime) Start() {
 // way until ctx ends.
 func (rt *Runtime) Stop(ctx context.Context) error {
 	rt.upkeep.stop()
+	rt.refunds.stop()
 	rt.expiry.stop()
 	return rt.dispatcher.Stop(ctx)
 }

@@ -41,6 +41,7 @@ type eventData struct {
 	Attach        string          `json:"attach,omitempty"`
 	Metadata      json.RawMessage `json:"metadata,omitempty"`
 	Case          *CaseView       `json:"case,omitempty"`
+	Refund        *RefundView     `json:"refund,omitempty"`
 	Version       uint64          `json:"version"`
 }
 
@@ -120,6 +121,9 @@ func (f *fact) body() eventBody {
 	}
 	if f.anomaly != nil {
 		data.Case = caseView(f.anomaly)
+	}
+	if f.refund != nil {
+		data.Refund = new(refundView(f.refund))
 	}
 	return eventBody{Type: f.kind, Timestamp: stamp(f.at), Data: data}
 }

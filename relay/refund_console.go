@@ -1,0 +1,96 @@
+package relay
+
+import (
+	"errors"
+	"slices"
+)
+
+// bookConsole books a refund that somebody made in WeChat's own console, so
+// that order, sums and client know of it. One of a payment that we do not
+// have is kept as evidence alone: the merchant may take money elsewhere too.
+func (x *refundSettlement) bookConsole(tx Tx) error {
+	if x.evidence != nil {
+		x.evidence.Payment = PaymentKey{MchID: x.st.MchID, OutTradeNo: x.st.OutTradeNo}
+	}
+	p, err := tx.Payment(PaymentKey{MchID: x.st.MchID, OutTradeNo: x.st.OutTradeNo})
+	if errors.Is(err, ErrNotFound) {
+		return x.keep(tx, refundUnknown)
+	}
+	if err != nil {
+		return err
+	}
+	if p.SubMchID != x.st.SubMchID || (x.st.TransactionID != "" && p.TransactionID != "" && p.TransactionID != x.st.TransactionID) {
+		return errForeignRefund
+	}
+	status := statusOf(x.st.State)
+	switch {
+	case p.Status != PaymentPaid:
+		return x.keep(tx, refundUnknown)
+	case status == RefundFailed:
+		return x.keep(tx, refundRepeated) // it came to nothing, and nobody waits for it
+	case x.st.AmountFen < 1 || x.st.AmountFen > p.PaidFen-p.RefundedFen:
+		return x.keep(tx, refundExcessive)
+	}
+	o, err := tx.Order(p.Order)
+	if err != nil {
+		return err
+	}
+	r := x.consoleRefund(&p)
+	if err := x.joinCase(tx, &r); err != nil {
+		return err
+	}
+	o.Refunds = append(slices.Clip(o.Refunds), r.OutRefundNo)
+	if err := tx.PutOrder(&o); err != nil {
+		return err
+	}
+	return x.move(tx, &r, status)
+}
+
+// keep stores the evidence and nothing else.
+func (x *refundSettlement) keep(tx Tx, result refundResult) error {
+	x.result = result
+	if x.evidence == nil {
+		return nil
+	}
+	return tx.PutEvidence(x.evidence)
+}
+
+func (x *refundSettlement) consoleRefund(p *Payment) Refund {
+	return Refund{
+		RefundKey:     x.key,
+		ClientID:      p.Order.ClientID,
+		OrderNo:       p.Order.OrderNo,
+		Source:        RefundByConsole,
+		API:           p.API,
+		SubMchID:      p.SubMchID,
+		SubAppID:      p.SubAppID,
+		AppID:         p.AppID,
+		OutTradeNo:    p.OutTradeNo,
+		TransactionID: p.TransactionID,
+		AmountFen:     x.st.AmountFen,
+		TotalFen:      p.PaidFen,
+		Status:        RefundProcessing,
+		CreatedAt:     x.now,
+	}
+}
+
+// joinCase finds the case whose money the operator gave back in WeChat's
+// console instead of here.
+func (x *refundSettlement) joinCase(tx Tx, r *Refund) error {
+	for _, kind := range []CaseKind{CaseDuplicatePayment, CasePaidAfterClose, CaseAmountMismatch} {
+		c, err := tx.CaseOf(kind, PaymentKey{MchID: r.MchID, OutTradeNo: r.OutTradeNo})
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if c.Status != CaseHeld || c.AmountFen != r.AmountFen || c.TransactionID != r.TransactionID {
+			continue
+		}
+		c.Status, c.OutRefundNo, c.HeldBecause = CaseRefunding, r.OutRefundNo, ""
+		r.CaseID = c.ID
+		return tx.PutCase(&c)
+	}
+	return nil
+}
