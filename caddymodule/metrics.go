@@ -33,6 +33,10 @@ var (
 		Name: "wxrelay_orders_created_total",
 		Help: "Orders made; the same order sent again does not count.",
 	})
+	refundsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxrelay_refunds_total",
+		Help: "Refunds that came to their end, by who wanted them (client, case, console) and outcome (succeeded, failed, abnormal).",
+	}, []string{"source", "outcome"})
 	upstreamCalls = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "wxrelay_upstream_calls_total",
 		Help: "Calls to WeChat, by operation and outcome.",
@@ -80,7 +84,7 @@ var (
 // knows the collectors already is no mistake.
 func registerMetrics(registry prometheus.Registerer) error {
 	for _, collector := range []prometheus.Collector{
-		notifications, notificationSeconds, ordersCreated, upstreamCalls,
+		notifications, notificationSeconds, ordersCreated, refundsEnded, upstreamCalls,
 		deliveryAttempts, deliveryLateness, deliverySeconds, deliveryTroubles,
 		commitSeconds, commitRequests, storeAlarms, storeProblems,
 		&openEngines,
@@ -98,6 +102,9 @@ func observer() relay.Observer {
 	return relay.Observer{
 		Notification: observeNotification,
 		Order:        ordersCreated.Inc,
+		Refund: func(source relay.RefundSource, outcome relay.RefundStatus) {
+			refundsEnded.WithLabelValues(string(source), string(outcome)).Inc()
+		},
 		Upstream: func(op, outcome string) {
 			upstreamCalls.WithLabelValues(op, outcome).Inc()
 		},
@@ -113,7 +120,8 @@ func observer() relay.Observer {
 func observeNotification(label string, took time.Duration) {
 	notificationSeconds.Observe(took.Seconds())
 	switch label {
-	case "settled", "repeated", "case", "unknown_order", "kept", "ignored", "unavailable", "probe":
+	case "settled", "repeated", "case", "unknown_order", "kept", "ignored", "unavailable", "probe",
+		"refund_settled", "refund_repeated", "refund_unknown", "refund_excessive":
 		notifications.WithLabelValues(label, "").Inc()
 	default:
 		notifications.WithLabelValues("refused", label).Inc()

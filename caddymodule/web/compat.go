@@ -29,6 +29,8 @@ var compatCalls = [routeCount]*compatCall{
 	routeOrder:    {query: []string{"refresh"}, param: "order_no"},
 	routePayments: {body: fieldsOf[relay.CreatePaymentRequest](), param: "order_no"},
 	routeClose:    {body: map[string]fieldKind{}, param: "order_no", strong: true},
+	routeRefunds:  {body: fieldsOf[relay.CreateRefundRequest](), param: "order_no", strong: true},
+	routeRefund:   {query: []string{"refresh"}, param: "refund_no"},
 	routeEvents:   {query: []string{"after", "limit"}},
 	routeEvent:    {param: "id"},
 }

@@ -42,6 +42,8 @@ var endpoints = [routeCount]endpoint{
 	routeOrder:    {"order", allowGet, false, (*exchange).showOrder, (*exchange).refuseJSON},
 	routePayments: {"payments", allowPost, false, (*exchange).createPayment, (*exchange).refuseJSON},
 	routeClose:    {"close", allowPost, false, (*exchange).closeOrder, (*exchange).refuseJSON},
+	routeRefunds:  {"refunds", allowPost, false, (*exchange).createRefund, (*exchange).refuseJSON},
+	routeRefund:   {"refund", allowGet, false, (*exchange).showRefund, (*exchange).refuseJSON},
 	routeEvents:   {"events", allowGet, false, (*exchange).listEvents, (*exchange).refuseJSON},
 	routeEvent:    {"event", allowGet, false, (*exchange).showEvent, (*exchange).refuseJSON},
 	routeDeliver:  {"deliver", allowPost, false, (*exchange).deliverEvent, (*exchange).refuseJSON},

@@ -82,19 +82,20 @@ func TestImpossibleNamesAreNotFound_C06_C12(t *testing.T) {
 			return v, false, missing("order")
 		},
 		closeOrder: func(string) (relay.OrderView, error) { return relay.OrderView{}, missing("order") },
-		event:      func(string) (relay.EventView, error) { return relay.EventView{}, missing("event") },
-		deliver:    func(string) (relay.EventView, error) { return relay.EventView{}, missing("event") },
+		createRefund: func(string, relay.CreateRefundRequest) (v relay.RefundView, created bool, err error) {
+			return v, false, missing("order")
+		},
+		refund:  func(string, bool) (relay.RefundView, error) { return relay.RefundView{}, missing("refund") },
+		event:   func(string) (relay.EventView, error) { return relay.EventView{}, missing("event") },
+		deliver: func(string) (relay.EventView, error) { return relay.EventView{}, missing("event") },
 	}
 	f := newFace(t, service, func(o *Options) { o.RequestID = func() string { return "r" } })
-	for _, rt := range []route{routeOrder, routePayments, routeClose, routeEvent, routeDeliver} {
-		name := "A000000001"
-		if rt == routeEvent || rt == routeDeliver {
-			name = "evt_1"
+	for _, rt := range []route{routeOrder, routePayments, routeClose, routeRefunds, routeRefund, routeEvent, routeDeliver} {
+		name, other := map[route]string{routeEvent: "evt_1", routeDeliver: "evt_1", routeRefund: "R000000001"}[rt]
+		if !other {
+			name = "A000000001"
 		}
-		body := ""
-		if rt == routePayments {
-			body = `{"trade_type":"native"}`
-		}
+		body := map[route]string{routePayments: `{"trade_type":"native"}`, routeRefunds: `{"refund_no":"R1","amount":1}`}[rt]
 		ask := func(id string) string {
 			w := f.do(t, methodOf(rt), strings.Replace(routePaths[rt], name, id, 1), body, "Content-Type", "application/json")
 			if w.Code != http.StatusNotFound {
@@ -200,13 +201,17 @@ func TestErrorsOfRelayReachTheClient(t *testing.T) {
 			return v, false, boom
 		},
 		closeOrder: func(string) (relay.OrderView, error) { return relay.OrderView{}, boom },
-		events:     func(string, int) (relay.EventPage, error) { return relay.EventPage{}, boom },
-		event:      func(string) (relay.EventView, error) { return relay.EventView{}, boom },
-		deliver:    func(string) (relay.EventView, error) { return relay.EventView{}, boom },
+		createRefund: func(string, relay.CreateRefundRequest) (v relay.RefundView, created bool, err error) {
+			return v, false, boom
+		},
+		refund:  func(string, bool) (relay.RefundView, error) { return relay.RefundView{}, boom },
+		events:  func(string, int) (relay.EventPage, error) { return relay.EventPage{}, boom },
+		event:   func(string) (relay.EventView, error) { return relay.EventView{}, boom },
+		deliver: func(string) (relay.EventView, error) { return relay.EventView{}, boom },
 	}
 	f := newFace(t, service, func(o *Options) { o.RequestID = func() string { return "r" } })
 	for rt, body := range map[route]string{
-		routeOrders: "{}", routeOrder: "", routePayments: "{}", routeClose: "", routeEvents: "", routeEvent: "", routeDeliver: "",
+		routeOrders: "{}", routeOrder: "", routePayments: "{}", routeClose: "", routeRefunds: "{}", routeRefund: "", routeEvents: "", routeEvent: "", routeDeliver: "",
 	} {
 		w := f.do(t, methodOf(rt), routePaths[rt], body, "Content-Type", "application/json")
 		want := `{"code":"UPSTREAM_ERROR","message":"WeChat refused","request_id":"r","upstream_code":"NO_AUTH"}`

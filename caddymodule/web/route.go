@@ -14,6 +14,8 @@ const (
 	routeOrder
 	routePayments
 	routeClose
+	routeRefunds
+	routeRefund
 	routeEvents
 	routeEvent
 	routeDeliver
@@ -43,7 +45,8 @@ type leaf struct {
 var families = [...]family{
 	{"/checkout/-/", []leaf{{"", routeStatic}}},
 	{"/checkout/", []leaf{{"", routeCheckout}, {"/status", routeStatus}, {"/qr.svg", routeCode}}},
-	{"/v1/orders/", []leaf{{"", routeOrder}, {"/payments", routePayments}, {"/close", routeClose}}},
+	{"/v1/orders/", []leaf{{"", routeOrder}, {"/payments", routePayments}, {"/close", routeClose}, {"/refunds", routeRefunds}}},
+	{"/v1/refunds/", []leaf{{"", routeRefund}}},
 	{"/v1/events/", []leaf{{"", routeEvent}, {"/deliver", routeDeliver}}},
 	{"/wechat/notify/", []leaf{{"", routeNotify}}},
 }

@@ -16,6 +16,8 @@ var routeTable = map[route]*regexp.Regexp{
 	routeOrder:    regexp.MustCompile(`(?s)^/v1/orders/([^/]+)$`),
 	routePayments: regexp.MustCompile(`(?s)^/v1/orders/([^/]+)/payments$`),
 	routeClose:    regexp.MustCompile(`(?s)^/v1/orders/([^/]+)/close$`),
+	routeRefunds:  regexp.MustCompile(`(?s)^/v1/orders/([^/]+)/refunds$`),
+	routeRefund:   regexp.MustCompile(`(?s)^/v1/refunds/([^/]+)$`),
 	routeEvents:   regexp.MustCompile(`^/v1/events$`),
 	routeEvent:    regexp.MustCompile(`(?s)^/v1/events/([^/]+)$`),
 	routeDeliver:  regexp.MustCompile(`(?s)^/v1/events/([^/]+)/deliver$`),
@@ -34,6 +36,8 @@ var routePaths = map[route]string{
 	routeOrder:    "/v1/orders/A000000001",
 	routePayments: "/v1/orders/A000000001/payments",
 	routeClose:    "/v1/orders/A000000001/close",
+	routeRefunds:  "/v1/orders/A000000001/refunds",
+	routeRefund:   "/v1/refunds/R000000001",
 	routeEvents:   "/v1/events",
 	routeEvent:    "/v1/events/evt_1",
 	routeDeliver:  "/v1/events/evt_1/deliver",
@@ -71,7 +75,7 @@ var foreignPaths = []string{
 	"/checkout", "/checkout/", "/checkout/-/", "/checkout/-/a/b", "/checkout//status", "/checkout/x/qr.png",
 	"/wechat", "/wechat/notify", "/wechat/notify/", "/wechat/notify/a/b", "/wechat/callback/", "/wechat/health/x",
 	// Rows of section 4 that come later are not answered half.
-	"/v1/orders/A1/refunds", "/v1/refunds/R1", "/v1/mini-program/sessions", "/v1/js-sdk", "/login", "/v1/tickets/t",
+	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/v1/mini-program/sessions", "/v1/js-sdk", "/login", "/v1/tickets/t",
 	"/connect/oauth2/authorize", "/sns/userinfo", "/wechat/message/shop", "/v1/notify-key",
 }
 

@@ -11,6 +11,7 @@ import (
 type Service interface {
 	Authenticator
 	Orders
+	Refunds
 	Events
 	Cashier
 	Notified
@@ -29,6 +30,12 @@ type Orders interface {
 	Order(ctx context.Context, c *relay.Caller, orderNo string, refresh bool) (relay.OrderView, error)
 	CreatePayment(ctx context.Context, c *relay.Caller, orderNo string, req relay.CreatePaymentRequest) (v relay.PaymentInvocation, created bool, err error)
 	CloseOrder(ctx context.Context, c *relay.Caller, orderNo string) (relay.OrderView, error)
+}
+
+// Refunds is the clients' way to give money back.
+type Refunds interface {
+	CreateRefund(ctx context.Context, c *relay.Caller, orderNo string, req relay.CreateRefundRequest) (v relay.RefundView, created bool, err error)
+	Refund(ctx context.Context, c *relay.Caller, refundNo string, refresh bool) (relay.RefundView, error)
 }
 
 // Events is the clients' way to learn what happened without being told.

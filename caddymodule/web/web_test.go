@@ -36,6 +36,8 @@ type fakeService struct {
 	order          func(orderNo string, refresh bool) (relay.OrderView, error)
 	createPayment  func(orderNo string, req relay.CreatePaymentRequest) (relay.PaymentInvocation, bool, error)
 	closeOrder     func(orderNo string) (relay.OrderView, error)
+	createRefund   func(string, relay.CreateRefundRequest) (v relay.RefundView, created bool, err error)
+	refund         func(string, bool) (relay.RefundView, error)
 	events         func(after string, limit int) (relay.EventPage, error)
 	event          func(id string) (relay.EventView, error)
 	deliver        func(id string) (relay.EventView, error)
@@ -103,6 +105,16 @@ func (f *fakeService) CreatePayment(_ context.Context, _ *relay.Caller, orderNo 
 func (f *fakeService) CloseOrder(_ context.Context, _ *relay.Caller, orderNo string) (relay.OrderView, error) {
 	f.called("close order")
 	return f.closeOrder(orderNo)
+}
+
+func (f *fakeService) CreateRefund(_ context.Context, _ *relay.Caller, orderNo string, req relay.CreateRefundRequest) (v relay.RefundView, created bool, err error) {
+	f.called("create refund")
+	return f.createRefund(orderNo, req)
+}
+
+func (f *fakeService) Refund(_ context.Context, _ *relay.Caller, refundNo string, refresh bool) (relay.RefundView, error) {
+	f.called("refund")
+	return f.refund(refundNo, refresh)
 }
 
 func (f *fakeService) Events(_ context.Context, _ *relay.Caller, after string, limit int) (relay.EventPage, error) {
