@@ -51,12 +51,13 @@ func (s *Service) caseRefundEnded(tx Tx, r *Refund, now time.Time) (*Delivery, e
 	if err != nil {
 		return nil, err
 	}
-	if c.Status != CaseRefunding || c.OutRefundNo != r.OutRefundNo {
+	mended := c.Status == CaseHeld && r.Status == RefundSucceeded // an abnormal one, by hand
+	if c.OutRefundNo != r.OutRefundNo || (c.Status != CaseRefunding && !mended) {
 		return nil, nil //nolint:nilnil // a repeat, or news of an earlier refund: nothing to tell
 	}
 	switch r.Status {
 	case RefundSucceeded:
-		c.Status, c.ResolvedAt = CaseRefunded, now
+		c.Status, c.ResolvedAt, c.HeldBecause = CaseRefunded, now, ""
 		if c.ResolvedBy == "" {
 			c.ResolvedBy, c.Reason = resolvedByRelay, "refunded by policy"
 		}

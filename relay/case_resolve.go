@@ -81,6 +81,9 @@ func (s *Service) ResolveCase(ctx context.Context, id string, r Resolution) (Cas
 		return Case{}, outcome(err)
 	}
 	s.wake(x.told...)
+	if x.result.Status == CaseRefunding {
+		s.rt.refunds.wake()
+	}
 	if x.result.Order != (OrderKey{}) {
 		s.rt.watchers.tell(x.result.Order)
 	}

@@ -89,6 +89,7 @@ func (x *refundSettlement) joinCase(tx Tx, r *Refund) error {
 			continue
 		}
 		c.Status, c.OutRefundNo, c.HeldBecause = CaseRefunding, r.OutRefundNo, ""
+		c.ResolvedBy, c.Reason = "merchant console", "refunded in WeChat's merchant console"
 		r.CaseID = c.ID
 		return tx.PutCase(&c)
 	}

@@ -196,9 +196,7 @@ func (s *Service) commitRefund(ctx context.Context, x *refundSettlement) error {
 		s.log.Error("WeChat reports a refund beyond what was paid; it is kept as evidence and booked nowhere",
 			slog.String("mch_id", x.key.MchID), slog.String("out_refund_no", x.key.OutRefundNo))
 	}
-	if x.told != nil {
-		s.rt.dispatcher.Wake(x.told.Destination(), x.told.NextAt())
-	}
+	s.wake(x.told)
 	if x.order != (OrderKey{}) {
 		s.rt.watchers.tell(x.order)
 	}

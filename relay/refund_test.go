@@ -36,7 +36,7 @@ func (b *bench) paidOrder(no string) (relay.OrderKey, relay.Payment) {
 	return key, p
 }
 
-func (b *bench) refund(key relay.OrderKey, no string, fen int64) relay.RefundView {
+func (b *bench) giveBack(key relay.OrderKey, no string, fen int64) relay.RefundView {
 	b.t.Helper()
 	v, created, err := b.CreateRefund(b.t.Context(), b.caller(b.ClientByID(key.ClientID)), key.OrderNo, wantRefund(no, fen))
 	if err != nil || !created {
@@ -84,7 +84,7 @@ func TestRefundInParts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, p := b.paidOrder("A000000001")
-	first := b.refund(key, "R1", 30)
+	first := b.giveBack(key, "R1", 30)
 	if first.Status != relay.RefundProcessing || first.RefundID == "" || first.Amount != 30 || first.OrderNo != key.OrderNo || first.Reason != "too late" || first.Source != relay.RefundByClient {
 		t.Errorf("first refund = %+v, want it taken by WeChat", first)
 	}
@@ -98,7 +98,7 @@ func TestRefundInParts(t *testing.T) {
 	if v := b.view(key); v.Status != relay.OrderPartiallyRefunded || v.RefundedAmount != 30 || v.Refunds[0].SucceededAt != "2026-11-22T09:00:00+08:00" {
 		t.Errorf("order after the first part = %+v", v)
 	}
-	second := b.refund(key, "R2", 70)
+	second := b.giveBack(key, "R2", 70)
 	if err := b.notifyRefund(b.wechat.refunded(second.OutRefundNo, relay.RefundStateSuccess, at)); err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func TestRefundRepeated(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, p := b.paidOrder("A000000001")
-	first := b.refund(key, "R1", 30)
+	first := b.giveBack(key, "R1", 30)
 	again, created, err := b.CreateRefund(t.Context(), b.caller(b.client), key.OrderNo, wantRefund("R1", 30))
 	if err != nil || created || again.OutRefundNo != first.OutRefundNo {
 		t.Errorf("repeat = %+v, created %t, %v; want the first again", again, created, err)
@@ -159,7 +159,7 @@ func TestRefundRefusals_C09_C11_C12(t *testing.T) {
 	b := newBench(t, memstore.New(), mayRefund)
 	key, _ := b.paidOrder("A000000001")
 	unpaid := b.order("A000000002")
-	b.refund(key, "R1", 60)
+	b.giveBack(key, "R1", 60)
 	for name, c := range map[string]struct {
 		order string
 		req   relay.CreateRefundRequest
@@ -267,7 +267,7 @@ func TestRefundOfOthers_C06(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, _ := b.paidOrder("A000000001")
-	b.refund(key, "R1", 30)
+	b.giveBack(key, "R1", 30)
 	other := b.ClientByID("2000000000000002")
 	_, _, foreign := b.CreateRefund(t.Context(), b.caller(other), key.OrderNo, wantRefund("R1", 30))
 	_, _, absent := b.CreateRefund(t.Context(), b.caller(other), "nothing", wantRefund("R1", 30))
@@ -309,7 +309,7 @@ func TestRefundRefused(t *testing.T) {
 			b := newBench(t, memstore.New(), mayRefund)
 			key, _ := b.paidOrder("A000000001")
 			b.wechat.failing("refund", c.err)
-			v := b.refund(key, "R1", 100)
+			v := b.giveBack(key, "R1", 100)
 			if v.Status != c.status || v.FailCode != c.code || v.RefundID != "" {
 				t.Errorf("refund = %+v, want %s with code %q", v, c.status, c.code)
 			}
@@ -354,7 +354,7 @@ func TestRefundEnds(t *testing.T) {
 				t.Parallel()
 				b := newBench(t, memstore.New(), mayRefund)
 				key, _ := b.paidOrder("A000000001")
-				r := b.refund(key, "R1", 30)
+				r := b.giveBack(key, "R1", 30)
 				st := b.wechat.refunded(r.OutRefundNo, c.state, b.now())
 				if by == "notification" {
 					if err := b.notifyRefund(st); err != nil {
@@ -382,7 +382,7 @@ func TestRefundAbnormalMended(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, _ := b.paidOrder("A000000001")
-	r := b.refund(key, "R1", 100)
+	r := b.giveBack(key, "R1", 100)
 	for _, state := range []relay.RefundState{
 		relay.RefundStateAbnormal, relay.RefundStateAbnormal, relay.RefundStateSuccess, relay.RefundStateAbnormal, relay.RefundStateClosed,
 	} {
@@ -404,7 +404,7 @@ func TestRefundStatementsCompared_A15_A16_B14(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, _ := b.paidOrder("A000000001")
-	r := b.refund(key, "R1", 30)
+	r := b.giveBack(key, "R1", 30)
 	_, otherPayment := b.paidOrder("A000000002")
 	genuine := b.wechat.refunded(r.OutRefundNo, relay.RefundStateSuccess, b.now())
 	for name, change := range map[string]func(*relay.RefundStatement){
@@ -435,7 +435,7 @@ func TestRefundUnsigned_A23(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, memstore.New(), mayRefund)
 	key, p := b.paidOrder("A000000001")
-	r := b.refund(key, "R1", 30)
+	r := b.giveBack(key, "R1", 30)
 	forged := b.wechat.refunded(r.OutRefundNo, relay.RefundStateProcessing, b.now())
 	forged.State, forged.Unsigned = relay.RefundStateSuccess, true
 	if err := b.notifyRefund(forged); err != nil {
@@ -520,7 +520,7 @@ func TestConsoleRefundOvertakesOurs(t *testing.T) {
 	b := newBench(t, memstore.New(), mayRefund)
 	key, p := b.paidOrder("A000000001")
 	b.wechat.failing("refund", &relay.GatewayError{Code: "NOT_ENOUGH", HTTPStatus: 403})
-	ours := b.refund(key, "R1", 60)
+	ours := b.giveBack(key, "R1", 60)
 	if err := b.notifyRefund(relay.RefundStatement{
 		MchID: testMchID, OutRefundNo: "console@1", RefundID: "50001", OutTradeNo: p.OutTradeNo, TransactionID: "4200" + p.OutTradeNo,
 		State: relay.RefundStateSuccess, AmountFen: 100, TotalFen: 100, SuccessTime: b.now(),

@@ -32,8 +32,8 @@ func (f *fact) wechatPayload(format NotifyFormat) (payload []byte, told bool, er
 		payload, err = json.Marshal(payv2.PaymentFields(f.transactionV2()))
 	case f.kind == EventOrderPaid:
 		payload, err = json.Marshal(f.transactionV3())
-	case f.refund == nil || f.refund.Source == RefundByCase:
-		return nil, false, nil
+	case f.refund == nil, f.refund.Source == RefundByCase, f.refund.RefundID == "":
+		return nil, false, nil // one that WeChat refused to take has no number there
 	case format == NotifyWeChatV2:
 		payload, err = json.Marshal(payv2.RefundFields(f.refundV2()))
 	default:
