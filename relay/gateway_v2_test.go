@@ -99,7 +99,8 @@ func TestGatewayV2Prepay(t *testing.T) {
 			"h5",
 			func(p *Payment) { p.TradeType, p.PayerIP = TradeH5, "203.0.113.7" },
 			with(base, "trade_type", "MWEB", "spbill_create_ip", "203.0.113.7", "scene_info", `{"h5_info":{"type":"Wap","wap_url":"https://pay.example.com","wap_name":"pay.example.com"}}`),
-			payv2.Message{"trade_type": "MWEB", "prepay_id": "wx2", "mweb_url": "https://wx.tenpay.com/x"}, Prepaid{H5URL: "https://wx.tenpay.com/x"},
+			payv2.Message{"trade_type": "MWEB", "prepay_id": "wx2", "mweb_url": "https://wx.tenpay.com/x"},
+			Prepaid{H5URL: "https://wx.tenpay.com/x"},
 		},
 		{"profit sharing", func(p *Payment) { p.ProfitSharing = true }, with(native, "profit_sharing", "Y"), code, Prepaid{CodeURL: "weixin://1"}},
 		{"attach", func(p *Payment) { p.Attach = "a & b=c" }, with(native, "attach", "a & b=c"), code, Prepaid{CodeURL: "weixin://1"}},
@@ -107,21 +108,26 @@ func TestGatewayV2Prepay(t *testing.T) {
 		{
 			"A14 words that get too long",
 			func(p *Payment) { p.Description = "&a=" + strings.Repeat("茶", 41) },
-			with(native, "body", "＆a="+strings.Repeat("茶", 40)), code, Prepaid{CodeURL: "weixin://1"},
+			with(native, "body", "＆a="+strings.Repeat("茶", 40)), code,
+			Prepaid{CodeURL: "weixin://1"},
 		},
 		{
 			"provider, payer in its app",
 			func(p *Payment) {
 				p.SubMchID, p.SubAppID, p.TradeType, p.OpenID = "1900000209", "wx9", TradeJSAPI, "o1"
 			},
-			with(partner, "openid", "o1"), payv2.Message{"trade_type": "JSAPI", "prepay_id": "wx2"}, Prepaid{PrepayID: "wx2"},
+			with(partner, "openid", "o1"),
+			payv2.Message{"trade_type": "JSAPI", "prepay_id": "wx2"},
+			Prepaid{PrepayID: "wx2"},
 		},
 		{
 			"provider, payer in the merchant's app",
 			func(p *Payment) {
 				p.SubMchID, p.SubAppID, p.PayerAppID, p.TradeType, p.OpenID = "1900000209", "wx9", "wx9", TradeJSAPI, "o1"
 			},
-			with(partner, "sub_openid", "o1"), payv2.Message{"trade_type": "JSAPI", "prepay_id": "wx2"}, Prepaid{PrepayID: "wx2"},
+			with(partner, "sub_openid", "o1"),
+			payv2.Message{"trade_type": "JSAPI", "prepay_id": "wx2"},
+			Prepaid{PrepayID: "wx2"},
 		},
 	}
 	for _, tt := range tests {

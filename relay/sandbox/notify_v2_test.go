@@ -220,6 +220,23 @@ func TestNotificationGenerations(t *testing.T) {
 	})
 }
 
+// TestConsoleRefundV2: the console tells in the form of v2 when it is set to,
+// also of an order of v3.
+func TestConsoleRefundV2(t *testing.T) {
+	t.Parallel()
+	m := &merchantServer{statuses: []int{200}, answer: string(payv2.SuccessReply())}
+	paidOrder(t, m, Options{}, "", func(t *testing.T, s *Sandbox) {
+		mustStatus(t, post(t, s, "/sandbox/refund", `{"out_trade_no":"T00001","amount":40,"format":"v2"}`), http.StatusOK)
+		after(time.Minute)
+		arrivals := m.seen()
+		note, err := noticeV2(t, arrivals[len(arrivals)-1])
+		if err != nil || len(arrivals) != 2 || note.Refund.RefundFen != 40 || note.Refund.TotalFen != 100 || note.Refund.Source != "VENDOR_PLATFORM" ||
+			note.Refund.AppID != DefaultAppID || note.Refund.OutTradeNo != "T00001" {
+			t.Errorf("%d notifications, the last %+v, %v", len(arrivals), note, err)
+		}
+	})
+}
+
 // A whole payment and refund over real connections, with the merchant's
 // certificate over TLS.
 func TestWholePaymentOverTheWireV2(t *testing.T) {

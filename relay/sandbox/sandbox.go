@@ -9,6 +9,10 @@
 // generation of the API asks; how the merchant is told is a letter of the
 // generation that asked.
 //
+// Refunds of APIv2 show the merchant's certificate on the connection. Where
+// the sandbox is reached over TLS, the server in front of it must ask clients
+// for one; over plain HTTP there is none to see, and it is not asked for.
+//
 // Begin with [New]; the result is a plain http.Handler. [DefaultCredentials]
 // gives what a merchant needs to talk to it. Every key is derived from a
 // public constant, every page says SANDBOX, and notifications only go to
