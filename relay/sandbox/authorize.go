@@ -74,6 +74,15 @@ func (s *Sandbox) checkAuthorization(a *authorization, redirectURI string, scan 
 	if account == nil {
 		return &authorizeError{Message: "appid 错误 (the sandbox has no such account; see /sandbox/credentials)"}
 	}
+	// Pages inside WeChat belong to official accounts, codes to scan to
+	// website applications (oauth.md 2).
+	kind := OfficialAccount
+	if scan {
+		kind = WebsiteApp
+	}
+	if account.Kind != "" && account.Kind != kind {
+		return &authorizeError{10005, "该账号没有网页授权权限 (accounts of this kind do not log in by this page)"}
+	}
 	userInfo := a.Scope == scopeUserInfo && !account.BaseOnly
 	if scan && a.Scope != scopeLogin || !scan && a.Scope != scopeBase && !userInfo {
 		return &authorizeError{10005, "Scope 参数错误或没有 Scope 权限 (wrong scope, or no permission for it)"}

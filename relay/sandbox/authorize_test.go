@@ -170,9 +170,12 @@ func TestConsent(t *testing.T) {
 func TestScanLogin(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	query := authorizeQuery(scopeLogin, "s")
+	website := func(scope string) string {
+		return strings.Replace(authorizeQuery(scope, "s"), DefaultAppID, DefaultWebsiteAppID, 1)
+	}
+	query := website(scopeLogin)
 	mustStatus(t, get(s, "/connect/qrconnect?"+query), http.StatusOK)
-	mustStatus(t, get(s, "/connect/qrconnect?"+authorizeQuery(scopeBase, "s")), http.StatusBadRequest)
+	mustStatus(t, get(s, "/connect/qrconnect?"+website(scopeBase)), http.StatusBadRequest)
 	if code := locationOf(t, consent(t, s, query, true, "allow", "ming")).Query().Get("code"); code == "" {
 		t.Error("no code came back")
 	}
@@ -210,4 +213,26 @@ func FuzzParseAuthorization(f *testing.F) {
 			t.Errorf("took %q", rawQuery)
 		}
 	})
+}
+
+// Pages inside WeChat belong to official accounts, codes to scan to website
+// applications; an account of no kind is both.
+func TestLoginAndKindsOfAccounts(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, Options{Accounts: []Account{{AppID: "wx0000000000000001", Secret: "x"}}})
+	for appID, want := range map[string][2]int{ // inside WeChat, by scanning
+		DefaultAppID:            {http.StatusFound, http.StatusBadRequest},
+		DefaultWebsiteAppID:     {http.StatusBadRequest, http.StatusOK},
+		DefaultMiniProgramAppID: {http.StatusBadRequest, http.StatusBadRequest},
+		DefaultMobileAppID:      {http.StatusBadRequest, http.StatusBadRequest},
+		"wx0000000000000001":    {http.StatusFound, http.StatusOK},
+	} {
+		of := func(scope string) string { return strings.Replace(authorizeQuery(scope, "s"), DefaultAppID, appID, 1) }
+		if w := get(s, "/connect/oauth2/authorize?"+of(scopeBase)); w.Code != want[0] {
+			t.Errorf("%s inside WeChat: %d, want %d", appID, w.Code, want[0])
+		}
+		if w := get(s, "/connect/qrconnect?"+of(scopeLogin)); w.Code != want[1] {
+			t.Errorf("%s by scanning: %d, want %d", appID, w.Code, want[1])
+		}
+	}
 }

@@ -61,6 +61,10 @@ type Merchant struct {
 	// in ten-thousandths. 0 means 3000, which is 30 %.
 	MaxShareRatio int
 
+	// H5Domains are registered for H5 payments. Empty means the host of each
+	// order's notify_url.
+	H5Domains []string
+
 	// RefundNotifyURL is where the merchant's console says that refunds are
 	// told which name no address themselves. Empty means the address of the
 	// order.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -71,7 +72,7 @@ func (s *Sandbox) serveH5(w http.ResponseWriter, r *http.Request) {
 	}
 	shown := h5Page{Assets: assetsPath, Order: o}
 	formOrigin := ""
-	if back := o.redirectTarget(r.URL.Query().Get("redirect_url")); back != nil {
+	if back := s.redirectTarget(&o, r.URL.Query().Get("redirect_url")); back != nil {
 		shown.Redirect = back.String()
 		formOrigin = back.Scheme + "://" + back.Host
 	}
@@ -91,7 +92,7 @@ func (s *Sandbox) checkH5(r *http.Request) (order, string) {
 	switch {
 	case err != nil || from.Hostname() == "":
 		return order{}, h5NoReferer
-	case !strings.EqualFold(from.Hostname(), o.h5Domain()):
+	case !s.h5Domain(&o, from.Hostname()):
 		return order{}, h5OtherHost
 	case o.Paid():
 		return order{}, h5Paid
@@ -106,22 +107,23 @@ func (s *Sandbox) checkH5(r *http.Request) (order, string) {
 	return o, ""
 }
 
-// h5Domain is the domain that the merchant registered for H5 payments. The
-// sandbox has no console to register it in and takes that of notify_url.
-func (o *order) h5Domain() string {
-	u, err := url.Parse(o.NotifyURL)
-	if err != nil {
-		return ""
+// h5Domain reports whether the merchant of an order registered a host for H5
+// payments. One that registered none is taken to have registered the host of
+// its notify_url.
+func (s *Sandbox) h5Domain(o *order, host string) bool {
+	domains := s.directory.merchants[o.MchID].H5Domains
+	if u, err := url.Parse(o.NotifyURL); err == nil && len(domains) == 0 {
+		domains = []string{u.Hostname()}
 	}
-	return u.Hostname()
+	return slices.ContainsFunc(domains, func(domain string) bool { return strings.EqualFold(domain, host) })
 }
 
-// redirectTarget is where the browser goes back to: an address on the
+// redirectTarget is where the browser goes back to: an address on a
 // registered domain, or nowhere.
-func (o *order) redirectTarget(raw string) *url.URL {
+func (s *Sandbox) redirectTarget(o *order, raw string) *url.URL {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.User != nil ||
-		strings.ContainsRune(raw, '\\') || !strings.EqualFold(u.Hostname(), o.h5Domain()) {
+		strings.ContainsRune(raw, '\\') || !s.h5Domain(o, u.Hostname()) {
 		return nil
 	}
 	return u
@@ -157,7 +159,7 @@ func (s *Sandbox) serveH5Result(w http.ResponseWriter, r *http.Request) {
 		}
 		shown.Order.State = result.TradeState
 	}
-	if back := o.redirectTarget(r.PostForm.Get("redirect_url")); back != nil {
+	if back := s.redirectTarget(&o, r.PostForm.Get("redirect_url")); back != nil {
 		http.Redirect(w, r, back.String(), http.StatusSeeOther) //nolint:gosec // checked against the registered domain
 		return
 	}

@@ -255,6 +255,23 @@ func TestPayByH5URL(t *testing.T) {
 	}
 }
 
+// A merchant whose pages are not where it is notified registers their domain.
+func TestMiddlePageOfRegisteredDomains(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, Options{Merchants: []Merchant{{
+		MchID: DefaultMchID, APIv3Key: []byte(DefaultAPIv3Key), AppIDs: []string{DefaultAppID}, H5Domains: []string{"pay.example.com"},
+		Certificates: []MerchantCertificate{{Serial: DefaultCertificateSerial, PublicKey: &merchantKey().PublicKey}},
+	}}})
+	u := h5URLOf(t, s, testNow)
+	if w := navigate(s, u.RequestURI(), shopPage, nil); !strings.Contains(w.Body.String(), h5OtherHost) {
+		t.Errorf("from notify_url's host: %d", w.Code)
+	}
+	mustStatus(t, navigate(s, u.RequestURI(), "https://PAY.example.com/", nil), http.StatusOK)
+	if w := decideH5(s, u, "pay", "https://pay.example.com/back", "ming"); w.Header().Get("Location") != "https://pay.example.com/back" {
+		t.Errorf("goes back to %q", w.Header().Get("Location"))
+	}
+}
+
 // Whatever stands in redirect_url, a browser that follows what comes out of
 // it stays on the registered domain.
 func FuzzRedirectTarget(f *testing.F) {
@@ -263,9 +280,13 @@ func FuzzRedirectTarget(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	o := order{NotifyURL: "http://127.0.0.1/n"}
+	s, err := New(Options{})
+	if err != nil {
+		f.Fatalf("New: %v", err)
+	}
+	o := &order{orderKey: orderKey{MchID: DefaultMchID}, NotifyURL: "http://127.0.0.1/n"}
 	f.Fuzz(func(t *testing.T, raw string) {
-		target := o.redirectTarget(raw)
+		target := s.redirectTarget(o, raw)
 		if target == nil {
 			return
 		}

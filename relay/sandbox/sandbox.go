@@ -223,6 +223,7 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("POST /sandbox/jsapi", s.serveJSAPIResult)
 	own("GET "+h5Path, s.serveH5)
 	own("POST /sandbox/h5", s.serveH5Result)
+	own("POST /sandbox/app", s.serveApp)
 	own("POST /sandbox/pay", s.servePay)
 	own("POST /sandbox/refund", s.serveConsoleRefund)
 	own("POST /sandbox/user", s.serveUser)
