@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -39,7 +40,14 @@ type relayed struct {
 	sandbox *sandbox.Sandbox
 }
 
-func newRelay(t *testing.T, notifyURL string, secrets ...string) *relayed {
+// setup says how the client is told.
+type setup struct {
+	format relay.NotifyFormat // default: standard
+	compat relay.CompatMode
+	key    *relay.NotifyKey
+}
+
+func newRelay(t *testing.T, notifyURL string, how setup, secrets ...string) *relayed {
 	t.Helper()
 	box, err := sandbox.New(sandbox.Options{})
 	if err != nil {
@@ -56,11 +64,12 @@ func newRelay(t *testing.T, notifyURL string, secrets ...string) *relayed {
 	publicURL := &url.URL{Scheme: "http", Host: front.Listener.Addr().String()}
 	runtime, err := relay.NewRuntime(relay.RuntimeOptions{
 		Store: memstore.New(), Now: time.Now, Rand: rand.Reader, Logger: slog.New(slog.DiscardHandler),
+		NotifyKey: how.key,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := relay.NewService(config(publicURL, wechat.URL, notifyURL, secrets), runtime, slog.New(slog.DiscardHandler))
+	service, err := relay.NewService(config(publicURL, wechat.URL, notifyURL, how, secrets), runtime, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,11 +90,11 @@ func newRelay(t *testing.T, notifyURL string, secrets ...string) *relayed {
 	return &relayed{url: front.URL, service: service, sandbox: box}
 }
 
-func config(publicURL *url.URL, platform, notifyURL string, secrets []string) *relay.Config {
+func config(publicURL *url.URL, platform, notifyURL string, how setup, secrets []string) *relay.Config {
 	c := sandbox.DefaultCredentials()
 	client := &relay.Client{
 		Name: "shop", ID: clientID, Secrets: []relay.Secret{relay.NewSecret(clientSecret)}, Merchant: "main",
-		NotifyURL: notifyURL, Notify: relay.NotifyStandard, Allow: []relay.TradeType{relay.TradeNative}, Rate: 1000,
+		NotifyURL: notifyURL, Notify: cmp.Or(how.format, relay.NotifyStandard), Compat: how.compat, Callback: relay.CallbackRelay, Allow: []relay.TradeType{relay.TradeNative}, Rate: 1000,
 		Schedule: relay.DefaultSchedule(), AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	for _, s := range secrets {
@@ -140,6 +149,34 @@ func (r *relayed) sell(t *testing.T) {
 	}
 }
 
+// awaitAttempt waits until the first attempt to tell is on record.
+func (r *relayed) awaitAttempt(t *testing.T, want relay.DeliveryStatus) {
+	t.Helper()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		page, err := r.service.Events(t.Context(), r.caller(t, freshNonce()), "", 10)
+		if err != nil || len(page.Events) != 1 {
+			t.Fatalf("events = %+v, %v", page, err)
+		}
+		e, err := r.service.Event(t.Context(), r.caller(t, freshNonce()), page.Events[0].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Delivery.Attempts) > 0 {
+			if e.Delivery.Status != want {
+				t.Errorf("delivery = %+v, want %s", e.Delivery, want)
+			}
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("no attempt was made")
+		}
+	}
+}
+
 // TestStandardWebhooks verifies what the relay tells with the official
 // library: while two secrets live, each of them alone is enough, and the
 // bytes are those that were signed.
@@ -155,7 +192,7 @@ func TestStandardWebhooks(t *testing.T) {
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	t.Cleanup(shop.Close)
-	newRelay(t, shop.URL+"/notify", newTell, oldTell).sell(t)
+	newRelay(t, shop.URL+"/notify", setup{}, newTell, oldTell).sell(t)
 
 	var got note
 	select {

@@ -1,0 +1,171 @@
+package peers
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"net/http"
+	"strings"
+	"testing"
+
+	gopayv2 "github.com/go-pay/gopay/wechat"
+	gopayv3 "github.com/go-pay/gopay/wechat/v3"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
+	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
+	"github.com/wechatpay-apiv3/wechatpay-go/services/payments"
+	"github.com/wxrelay/wxrelay/relay"
+)
+
+// newNotifyKey is a key as the relay's own.
+func newNotifyKey(t *testing.T) (*relay.NotifyKey, *rsa.PublicKey) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := relay.NewNotifyKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, &private.PublicKey
+}
+
+// TestNotifyWeChatV3: a client's unchanged SDK of APIv3 takes what the relay
+// tells for WeChat's own, with the client's id as merchant number, its order
+// number, its notify secret as APIv3 key, and the relay's key as WeChat's.
+func TestNotifyWeChatV3(t *testing.T) {
+	t.Parallel()
+	key, public := newNotifyKey(t)
+	shop := newReceiver(t, noContent)
+	newRelay(t, shop.url, setup{format: relay.NotifyWeChatV3, key: key}, newTell).sell(t)
+	n := shop.next(t)
+	if id := n.header.Get("Wechatpay-Serial"); id != key.ID() || !strings.HasPrefix(id, "PUB_KEY_ID_") {
+		t.Errorf("signed by %s, want %s", id, key.ID())
+	}
+
+	t.Run("wechatpay-go", func(t *testing.T) {
+		handler, err := notify.NewRSANotifyHandler(newTell, verifiers.NewSHA256WithRSAPubkeyVerifier(key.ID(), *public))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request, err := n.request(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		paid := new(payments.Transaction)
+		event, err := handler.ParseNotifyRequest(t.Context(), request, paid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if event.EventType != "TRANSACTION.SUCCESS" || *paid.OutTradeNo != "A000000001" || *paid.Mchid != clientID || *paid.Amount.Total != 100 || *paid.TradeState != "SUCCESS" {
+			t.Errorf("the notification says %s %s", event.EventType, paid)
+		}
+	})
+	t.Run("gopay", func(t *testing.T) {
+		request, err := n.request(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		notice, err := gopayv3.V3ParseNotify(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := notice.VerifySignByPK(public); err != nil {
+			t.Error(err)
+		}
+		paid, err := notice.DecryptPayCipherText(newTell)
+		if err != nil || paid.OutTradeNo != "A000000001" || paid.Mchid != clientID || paid.Amount.Total != 100 {
+			t.Errorf("the notification says %+v, %v", paid, err)
+		}
+		if _, err := notice.DecryptPayCipherText(oldTell); err == nil {
+			t.Error("another secret opens it")
+		}
+		other, _ := newNotifyKey(t)
+		if other.ID() == key.ID() {
+			t.Error("two keys have one id")
+		}
+		notice.SignInfo.SignBody += " "
+		if err := notice.VerifySignByPK(public); err == nil {
+			t.Error("a changed body verifies")
+		}
+	})
+	t.Run("wechatpay-axios-plugin", func(t *testing.T) {
+		needNode(t)
+		paid := openV3(t, n, newTell, map[string]string{key.ID(): string(key.PublicPEM())})
+		if !paid.Verified || paid.Resource.OutTradeNo != "A000000001" || paid.Resource.MchID != clientID || paid.Resource.TradeState != "SUCCESS" {
+			t.Errorf("the notification says %+v", paid)
+		}
+	})
+}
+
+// TestNotifyWeChatV2: the same for a client's SDK of APIv2, whose key is the
+// notify secret.
+func TestNotifyWeChatV2(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		compat   relay.CompatMode
+		signType string
+	}{
+		"HMAC-SHA256": {"", gopayv2.SignType_HMAC_SHA256},
+		"MD5":         {relay.CompatMD5, gopayv2.SignType_MD5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shop := newReceiver(t, gopaySuccess)
+			r := newRelay(t, shop.url, setup{format: relay.NotifyWeChatV2, compat: c.compat}, newTell)
+			r.sell(t)
+			n := shop.next(t)
+
+			request, err := n.request(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			paid, err := gopayv2.ParseNotifyToBodyMap(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for field, want := range map[string]string{
+				"return_code": "SUCCESS", "result_code": "SUCCESS", "mch_id": clientID, "out_trade_no": "A000000001", "total_fee": "100", "trade_type": "NATIVE",
+			} {
+				if got := paid.GetString(field); got != want {
+					t.Errorf("%s = %q, want %q", field, got, want)
+				}
+			}
+			if ok, err := gopayv2.VerifySign(newTell, c.signType, copied(paid)); !ok || err != nil {
+				t.Errorf("the signature: %t, %v", ok, err)
+			}
+			if ok, _ := gopayv2.VerifySign(oldTell, c.signType, copied(paid)); ok {
+				t.Error("another secret verifies it")
+			}
+			needNode(t)
+			if opened := openV2(t, n, newTell); !opened.Verified || opened.Resource.MchIDV2 != clientID || opened.Resource.TotalFee != "100" {
+				t.Errorf("the plugin reads %+v", opened)
+			}
+		})
+	}
+}
+
+// TestNotifyWeChatTold: the SDKs' own answers end the chain, and a page of
+// words does not.
+func TestNotifyWeChatTold(t *testing.T) {
+	t.Parallel()
+	key, _ := newNotifyKey(t)
+	for name, c := range map[string]struct {
+		setup  setup
+		answer func(http.ResponseWriter)
+		status relay.DeliveryStatus
+	}{
+		"v2, the SDK's success": {setup{format: relay.NotifyWeChatV2}, gopaySuccess, relay.DeliveryDelivered},
+		"v2, no XML":            {setup{format: relay.NotifyWeChatV2}, func(w http.ResponseWriter) { _, _ = w.Write([]byte("success")) }, relay.DeliveryPending},
+		"v3, 204":               {setup{format: relay.NotifyWeChatV3, key: key}, noContent, relay.DeliveryDelivered},
+		"v3, 500":               {setup{format: relay.NotifyWeChatV3, key: key}, func(w http.ResponseWriter) { w.WriteHeader(http.StatusInternalServerError) }, relay.DeliveryPending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shop := newReceiver(t, c.answer)
+			r := newRelay(t, shop.url, c.setup, newTell)
+			r.sell(t)
+			shop.next(t)
+			r.awaitAttempt(t, c.status)
+		})
+	}
+}
