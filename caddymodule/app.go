@@ -68,7 +68,8 @@ type App struct {
 
 	logger   *slog.Logger
 	store    storeModule
-	config   *relay.Config // as far as it could be resolved
+	storage  func() keyStorage // Caddy's own, where the relay's key is
+	config   *relay.Config     // as far as it could be resolved
 	problems []*relay.Problem
 	warnings []warning
 	servers  []*caddyhttp.Server // that have the handler, in no order
@@ -93,6 +94,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Slogger()
 	r := newResolver()
 	a.loadStore(ctx, r)
+	a.storage = func() keyStorage { return ctx.Storage() }
 	a.config = a.build(r)
 	a.face.init(cmp.Or(a.config.PublicURL, someLocalURL)) // without a path when it is still to be found
 	a.problems, a.warnings = r.problems, r.warnings
@@ -209,7 +211,7 @@ func (a *App) Start() error {
 		}
 		a.config.PublicURL = publicURL
 	}
-	engine, err := acquireEngine(a.store, a.logger)
+	engine, err := acquireEngine(a.store, a.storage(), a.logger)
 	if err != nil {
 		return err
 	}
@@ -222,6 +224,7 @@ func (a *App) Start() error {
 		Service:   service,
 		PublicURL: a.config.PublicURL,
 		Ready:     engine.health,
+		NotifyKey: service.NotifyKey(),
 		Logger:    a.logger,
 		ClientIP:  clientIP,
 	})

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -171,5 +172,12 @@ func freePort(t *testing.T) int {
 
 func TestMain(m *testing.M) {
 	sandbox.DefaultCredentials() // derives keys once, outside of every measure
-	m.Run()
+	dir, err := os.MkdirTemp("", "wxrelay-storage-")
+	if err != nil {
+		panic(err)
+	}
+	caddy.DefaultStorage.Path = dir // the user's own is left alone
+	code := m.Run()
+	_ = os.RemoveAll(dir) // a temporary directory
+	os.Exit(code)
 }

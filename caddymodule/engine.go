@@ -43,9 +43,9 @@ type engine struct {
 
 // acquireEngine joins the engine of a store, or opens it. Each success is to
 // be answered by one releaseEngine.
-func acquireEngine(store storeModule, logger *slog.Logger) (*engine, error) {
+func acquireEngine(store storeModule, storage keyStorage, logger *slog.Logger) (*engine, error) {
 	value, _, err := engines.LoadOrNew(store.key(), func() (caddy.Destructor, error) {
-		return openEngine(store, logger)
+		return openEngine(store, storage, logger)
 	})
 	if err != nil {
 		return nil, err
@@ -59,19 +59,26 @@ func releaseEngine(store storeModule) error {
 	return err
 }
 
-func openEngine(module storeModule, logger *slog.Logger) (*engine, error) {
+func openEngine(module storeModule, storage keyStorage, logger *slog.Logger) (*engine, error) {
 	log := newSwapHandler(logger.Handler())
 	store, err := module.open(slog.New(log))
 	if err != nil {
 		return nil, err // names the store and says what to do
 	}
 	e := &engine{store: store, log: log}
+	key, err := loadNotifyKey(context.Background(), storage)
+	if err != nil {
+		// Only a client that is told by it needs it, and keeps the relay from
+		// starting then.
+		logger.Error("the relay has no key of its own to sign notifications with; no client can have notify wechat_v3", "error", err)
+	}
 	e.runtime, err = relay.NewRuntime(relay.RuntimeOptions{
-		Store:   store,
-		Now:     time.Now,
-		Rand:    rand.Reader,
-		Logger:  slog.New(log),
-		Observe: observer(),
+		Store:     store,
+		Now:       time.Now,
+		Rand:      rand.Reader,
+		Logger:    slog.New(log),
+		Observe:   observer(),
+		NotifyKey: key,
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

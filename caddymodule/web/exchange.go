@@ -54,6 +54,7 @@ var endpoints = [routeCount]endpoint{
 	routeCallback: {"callback", allowGet, true, (*exchange).loginCallback, (*exchange).refuseLogin},
 	routeNotify:   {"notify", allowPost, false, (*exchange).takeNotification, (*exchange).refuseNotification},
 	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},
+	routeKey:      {"notify_key", allowGet, false, (*exchange).showNotifyKey, (*exchange).refuseJSON},
 }
 
 // ServeHTTP answers a request whose path Match knows; any other is not found.

@@ -26,6 +26,7 @@ const (
 	routeCallback
 	routeNotify
 	routeHealth
+	routeKey
 	routeCount
 )
 
@@ -60,6 +61,8 @@ func findRoute(path string) (route, string) {
 		return routeOrders, ""
 	case "/v1/events":
 		return routeEvents, ""
+	case "/v1/notify-key":
+		return routeKey, ""
 	case "/wechat/callback":
 		return routeCallback, ""
 	case "/wechat/health":

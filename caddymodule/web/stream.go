@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -26,7 +25,7 @@ func (x *exchange) showStatus() error {
 	if err != nil {
 		return err
 	}
-	if x.r.Method == http.MethodGet && wantsStream(x.r.Header.Values("Accept")) {
+	if x.r.Method == http.MethodGet && wantsMedia(x.r.Header.Values("Accept"), "text/event-stream") {
 		return x.stream(token)
 	}
 	status, err := x.service.CheckoutStatus(x.r.Context(), token)
@@ -34,19 +33,6 @@ func (x *exchange) showStatus() error {
 		return err
 	}
 	return writeJSON(x.w, http.StatusOK, status)
-}
-
-// wantsStream reports whether an Accept header names event streams.
-func wantsStream(accept []string) bool {
-	for _, line := range accept {
-		for item := range strings.SplitSeq(line, ",") {
-			media, _, _ := strings.Cut(item, ";")
-			if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // stream sends the status at once and again whenever it changed, in messages

@@ -42,7 +42,7 @@ func TestStatusOfNothing(t *testing.T) {
 	}
 }
 
-func TestWantsStream(t *testing.T) {
+func TestWantsMedia(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]bool{
 		"text/event-stream":                        true,
@@ -53,8 +53,8 @@ func TestWantsStream(t *testing.T) {
 		"application/json; x=\"text/event-strea\"": false,
 		"": false,
 	} {
-		if got := wantsStream([]string{line}); got != want {
-			t.Errorf("wantsStream(%q) = %v, want %v", line, got, want)
+		if got := wantsMedia([]string{line}, "text/event-stream"); got != want {
+			t.Errorf("wantsMedia(%q) = %v, want %v", line, got, want)
 		}
 	}
 }

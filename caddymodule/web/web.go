@@ -25,6 +25,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wxrelay/wxrelay/relay"
 	"github.com/wxrelay/wxrelay/relay/pages"
 )
 
@@ -42,6 +43,10 @@ type Options struct {
 	// by the health page, so it names the failing part and nothing secret.
 	// Required.
 	Ready func(context.Context) error
+
+	// NotifyKey is the relay's own key, whose public half anybody may read.
+	// Nil when there is none.
+	NotifyKey *relay.NotifyKey
 
 	// Logger gets one line for each refused or failed request. Nil discards.
 	Logger *slog.Logger
@@ -62,6 +67,7 @@ type Options struct {
 type Handler struct {
 	service   Service
 	ready     func(context.Context) error
+	notifyKey *relay.NotifyKey
 	pages     *pages.Pages
 	logger    *slog.Logger
 	requestID func() string
@@ -87,6 +93,7 @@ func New(o Options) (*Handler, error) {
 	h := &Handler{
 		service:   o.Service,
 		ready:     o.Ready,
+		notifyKey: o.NotifyKey,
 		pages:     p,
 		logger:    o.Logger,
 		requestID: o.RequestID,
