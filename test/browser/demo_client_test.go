@@ -65,6 +65,17 @@ func (d *demo) pay(request string) {
 	}
 }
 
+// fault arranges what goes wrong next at the sandbox.
+func (d *demo) fault(name string) {
+	d.t.Helper()
+	r, err := http.NewRequestWithContext(d.t.Context(), http.MethodPost, d.sandbox+"/sandbox/faults", strings.NewReader(`{"fault":"`+name+`"}`))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	d.send(r, http.StatusOK, nil)
+}
+
 func (d *demo) send(r *http.Request, status int, into any) {
 	d.t.Helper()
 	answer, err := demoHTTP.Do(r)

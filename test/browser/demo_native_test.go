@@ -73,7 +73,7 @@ func TestDemoIsPaidByCode(t *testing.T) {
 
 func TestDemoOnAPhoneOutsideWeChat(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t)
+	d := startDemo(t, "allow jsapi native")
 	tb := openTab(t, outsideWeChat)
 	page := d.buy(tb, "stamp", "wrong_place")
 	if got := tb.says("#heading"); got != "请在微信中打开" {

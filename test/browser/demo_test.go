@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,8 +46,9 @@ var demoBinary = sync.OnceValues(func() (string, error) {
 })
 
 // startDemo runs the example on ports, in a home and in a directory of its
-// own. It is stopped when the test ends.
-func startDemo(t *testing.T) *demo {
+// own, with lines of the shop's block replaced by others of the same word. It
+// is stopped when the test ends.
+func startDemo(t *testing.T, client ...string) *demo {
 	t.Helper()
 	if chromium.missing != "" {
 		t.Skip(chromium.missing)
@@ -56,7 +58,7 @@ func startDemo(t *testing.T) *demo {
 		t.Fatal(err)
 	}
 	home, relay, sandbox := t.TempDir(), freePort(t), freePort(t)
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "run", "--config", demoConfig(t, home, relay, sandbox))
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "run", "--config", demoConfig(t, home, relay, sandbox, client))
 	cmd.Dir = home
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home)
 	p := &demoProcess{cmd: cmd, ready: make(chan struct{}), done: make(chan struct{})}
@@ -82,7 +84,7 @@ func startDemo(t *testing.T) *demo {
 
 // demoConfig writes the example with other ports and without what servers
 // side by side would share.
-func demoConfig(t *testing.T, home, relay, sandbox string) string {
+func demoConfig(t *testing.T, home, relay, sandbox string, client []string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "Caddyfile.example"))
 	if err != nil {
@@ -99,11 +101,28 @@ func demoConfig(t *testing.T, home, relay, sandbox string) string {
 		"localhost:8080", "localhost:"+relay,
 		"localhost:8081", "localhost:"+sandbox,
 	).Replace(string(text))
+	config = withLines(t, config, client)
 	path := filepath.Join(home, "Caddyfile")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// withLines gives the shop's block other lines in place of its own.
+func withLines(t *testing.T, config string, lines []string) string {
+	t.Helper()
+	const block = "\t\tclient demo {\n"
+	before, rest, ok := strings.Cut(config, block)
+	own, after, ended := strings.Cut(rest, "\n\t\t}\n")
+	if !ok || !ended {
+		t.Fatalf("Caddyfile.example has no block %q", block)
+	}
+	for _, line := range lines {
+		word, _, _ := strings.Cut(line, " ")
+		own = regexp.MustCompile(`(?m)^\t\t\t`+regexp.QuoteMeta(word)+` .*\n?`).ReplaceAllString(own, "") + "\n\t\t\t" + line
+	}
+	return before + block + own + "\n\t\t}\n" + after
 }
 
 // elsewhere is the origin of the sandbox as a browser on another machine sees
