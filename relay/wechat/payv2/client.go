@@ -21,19 +21,16 @@ const (
 // DefaultAttemptTimeout is how long one try of a call may take.
 const DefaultAttemptTimeout = transport.DefaultAttemptTimeout
 
-// keyLen is the length of an APIv2 key, in bytes.
-const keyLen = 32
-
 // ClientOptions are what NewClient needs.
 type ClientOptions struct {
 	// MchID is the merchant number, in digits.
 	MchID string
 	// Key is the APIv2 key, 32 bytes.
-	Key []byte
+	Key Key
 	// PreviousKey is accepted in notifications beside Key while the key is
 	// being changed; nil for none. A reset of the key would otherwise spoil
 	// what is under way (section 3).
-	PreviousKey []byte
+	PreviousKey Key
 	// SignType signs requests and is expected of answers and notifications;
 	// MD5 when empty.
 	SignType SignType
@@ -90,8 +87,8 @@ type Attempt struct {
 // Client calls WeChat Pay for one merchant. It is safe for concurrent use.
 type Client struct {
 	mchID          string
-	key            []byte
-	inboundKeys    [][]byte
+	key            Key
+	inboundKeys    []Key
 	signType       SignType
 	acceptMD5      bool
 	hosts          *transport.Hosts
@@ -115,7 +112,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 	c := &Client{
 		mchID:          o.MchID,
 		key:            o.Key,
-		inboundKeys:    [][]byte{o.Key},
+		inboundKeys:    []Key{o.Key},
 		signType:       o.SignType,
 		acceptMD5:      o.AcceptMD5 && o.SignType != SignMD5,
 		hosts:          hosts,

@@ -109,7 +109,7 @@ func (e *VerifyError) Error() string { return "verifying signature: " + string(e
 // the algorithm that the caller expects is tried: what the message says about
 // itself never selects a routine (threats A04 and A05). Errors are
 // *VerifyError.
-func (m Message) verify(t SignType, keys ...[]byte) error {
+func (m Message) verify(t SignType, keys ...Key) error {
 	sign := m[fieldSign]
 	if sign == "" {
 		return &VerifyError{Reason: ReasonMissing}
