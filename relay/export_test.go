@@ -89,3 +89,11 @@ func (s *Service) OnlyV2(name string) {
 	m.connections = map[API]connection{APIv2: m.connections[m.prefer]}
 	m.prefer = APIv2
 }
+
+// PlayWeChatFor puts another WeChat in place for one merchant.
+func (s *Service) PlayWeChatFor(name string, w WeChat) {
+	m := s.merchants[name]
+	for api := range m.connections {
+		m.connections[api] = connection{gateway: w, parser: w}
+	}
+}

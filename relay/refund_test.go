@@ -36,6 +36,28 @@ func (b *bench) paidOrder(no string) (relay.OrderKey, relay.Payment) {
 	return key, p
 }
 
+// paidAt is paidOrder for another client, whose merchant has a WeChat of its
+// own.
+func (b *bench) paidAt(merchant string, wechat *fakeWeChat, c *relay.Client, no string) (relay.OrderKey, relay.Payment) {
+	b.t.Helper()
+	if _, _, err := b.CreateOrder(b.t.Context(), b.caller(c), goodOrder(no)); err != nil {
+		b.t.Fatal(err)
+	}
+	key := relay.OrderKey{ClientID: c.ID, OrderNo: no}
+	p, _, err := b.Payable(b.t.Context(), c, key, relay.TradeNative, "")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	tr := wechat.paid(p.OutTradeNo, b.now())
+	wechat.mu.Lock()
+	wechat.notice = &relay.Notification{ID: "EV-" + tr.TransactionID, EventType: "TRANSACTION.SUCCESS", Transaction: &tr, Plaintext: []byte(`{}`)}
+	wechat.mu.Unlock()
+	if err := b.Notify(b.t.Context(), merchant, relay.RawNotification{}); err != nil {
+		b.t.Fatal(err)
+	}
+	return key, p
+}
+
 func (b *bench) giveBack(key relay.OrderKey, no string, fen int64) relay.RefundView {
 	b.t.Helper()
 	v, created, err := b.CreateRefund(b.t.Context(), b.caller(b.ClientByID(key.ClientID)), key.OrderNo, wantRefund(no, fen))
@@ -64,6 +86,20 @@ func (f *fakeWeChat) counted(kind string) int {
 		}
 	}
 	return n
+}
+
+// lose makes refunds take effect without our hearing of it.
+func (f *fakeWeChat) lose(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lostRefund = err
+}
+
+// forget loses a refund that was taken.
+func (f *fakeWeChat) forget(outRefundNo string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.refunds, outRefundNo)
 }
 
 // givenBack is the sum that WeChat gave or gives back of a payment.

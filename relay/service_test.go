@@ -179,7 +179,8 @@ type fakeWeChat struct {
 	told     map[string]relay.Payment // as Prepay got it last
 	refunds  map[string]*relay.RefundStatement
 	calls    []string
-	fail     map[string]error // by call
+	fail     map[string]error  // by call
+	onCall   map[string]func() // by call
 	notice   *relay.Notification
 	openID   string
 	snapshot bool
@@ -188,11 +189,15 @@ type fakeWeChat struct {
 	refuseCode string // with this code
 
 	afterClose func() error  // answers a close that took effect
+	lostRefund error         // answers a refund that took effect
 	exchanging chan struct{} // gets a value when an exchange begins, and ends it with another
 }
 
 func (f *fakeWeChat) called(name, no string) error {
 	f.calls = append(f.calls, name+" "+no)
+	if seen := f.onCall[name]; seen != nil {
+		seen()
+	}
 	return f.fail[name]
 }
 
@@ -279,7 +284,7 @@ func (f *fakeWeChat) Refund(_ context.Context, r *relay.Refund) (relay.RefundSta
 		return relay.RefundStatement{}, err
 	}
 	if known := f.refunds[r.OutRefundNo]; known != nil {
-		return *known, nil
+		return *known, f.lostRefund
 	}
 	if f.refunds == nil {
 		f.refunds = map[string]*relay.RefundStatement{}
@@ -289,7 +294,7 @@ func (f *fakeWeChat) Refund(_ context.Context, r *relay.Refund) (relay.RefundSta
 		OutTradeNo: r.OutTradeNo, TransactionID: r.TransactionID, State: relay.RefundStateProcessing,
 		AmountFen: r.AmountFen, TotalFen: r.TotalFen,
 	}
-	return *f.refunds[r.OutRefundNo], nil
+	return *f.refunds[r.OutRefundNo], f.lostRefund
 }
 
 func (f *fakeWeChat) QueryRefund(_ context.Context, r *relay.Refund) (relay.RefundStatement, error) {
