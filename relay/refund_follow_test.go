@@ -325,7 +325,7 @@ func TestFollowCase(t *testing.T) {
 	t.Parallel()
 	following(t, func(t *testing.T, b *bench, _ func()) {
 		key := b.order("A000000001")
-		first, second := b.native(key), relay.Payment{}
+		first := b.native(key)
 		second, _, err := b.Payable(t.Context(), b.client, key, relay.TradeJSAPI, "o-buyer")
 		if err != nil {
 			t.Fatal(err)
