@@ -87,6 +87,9 @@ func (s *Service) ResolveCase(ctx context.Context, id string, r Resolution) (Cas
 	if x.result.Order != (OrderKey{}) {
 		s.rt.watchers.tell(x.result.Order)
 	}
+	if x.result.Status == CaseRefunding {
+		s.rt.refunds.wake()
+	}
 	return x.result, nil
 }
 

@@ -97,3 +97,6 @@ func (s *Service) PlayWeChatFor(name string, w WeChat) {
 		m.connections[api] = connection{gateway: w, parser: w}
 	}
 }
+
+// AskTick is the asker's rhythm.
+const AskTick = askTick

@@ -151,7 +151,7 @@ func (s *Service) refresh(ctx context.Context, key OrderKey) error {
 		if m == nil || p.Status == PaymentPaid || p.Status == PaymentFailed {
 			continue
 		}
-		if _, err := s.ask(ctx, m, p); err != nil {
+		if _, err := s.askNow(ctx, m, p); err != nil {
 			return err
 		}
 	}

@@ -193,6 +193,12 @@ func TestRefresh(t *testing.T) {
 		t.Fatalf("refresh of an unpaid order = %s, %v", v.Status, err)
 	}
 	tr := b.wechat.paid(p.OutTradeNo, time.Now())
+	for range 3 {
+		if v, err := b.Order(t.Context(), b.caller(b.client), key.OrderNo, true); err != nil || v.Status != relay.OrderPaying || b.wechat.count("query") != 1 {
+			t.Fatalf("refresh at once = %s, %v after %d questions; want no further question", v.Status, err, b.wechat.count("query"))
+		}
+	}
+	b.clock = time.Now().Add(5 * time.Second)
 	if v, err := b.Order(t.Context(), b.caller(b.client), key.OrderNo, true); err != nil || v.Status != relay.OrderPaid {
 		t.Errorf("refresh of a paid order = %s, %v; want paid", v.Status, err)
 	}
@@ -301,10 +307,12 @@ func TestExpirySilentMerchant(t *testing.T) {
 		for i := range 100 {
 			b.native(b.order(fmt.Sprintf("A%09d", i)))
 		}
-		b.wechat.failing("query", errTest)
 		b.rt.Start()
-		<-time.After(2*time.Hour + time.Minute)
-		if n := b.wechat.count("query"); n == 0 || n > 8 {
+		<-time.After(110 * time.Minute) // nothing is asked between the hour and the expiry
+		before := b.wechat.count("query")
+		b.wechat.failing("query", errTest)
+		<-time.After(11 * time.Minute)
+		if n := b.wechat.count("query") - before; n == 0 || n > 8 {
 			t.Errorf("WeChat was asked %d times in vain, want about as often as at the same time", n)
 		}
 		b.wechat.failing("query", nil)

@@ -46,9 +46,9 @@ type Observer struct {
 }
 
 // Runtime outlives configurations: it holds the store, the dispatcher of
-// deliveries, the watch on expiring orders, the follower of refunds, and what
-// is kept in memory about browsers and clients. One Runtime belongs to one
-// open store.
+// deliveries, the watch on expiring orders and unpaid payments, the follower
+// of refunds, and what is kept in memory about browsers and clients. One
+// Runtime belongs to one open store.
 //
 // Start begins its goroutines and Stop ends them and waits; both may be
 // called once each, Stop also without Start.
@@ -71,6 +71,7 @@ type Runtime struct {
 	expiry     *expiry
 	refunds    *refundFollower
 	refreshed  spacing[RefundKey] // refunds that clients asked about
+	asker      *asker
 	upkeep     upkeep
 }
 
@@ -93,6 +94,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.expiry = newExpiry(rt)
 	rt.refunds = newRefundFollower(rt)
 	rt.refreshed.every = refreshSpacing
+	rt.asker = newAsker(rt)
 	return rt, nil
 }
 
@@ -107,11 +109,13 @@ func (rt *Runtime) Use(s *Service) {
 	rt.dispatcher.SettingsChanged()
 }
 
-// Start begins to deliver and to close expired orders.
+// Start begins to deliver, to close expired orders and to ask about unpaid
+// payments.
 func (rt *Runtime) Start() {
 	rt.dispatcher.Start()
 	rt.expiry.start()
 	rt.refunds.start()
+	rt.asker.start()
 	rt.upkeep.start()
 }
 
@@ -121,6 +125,7 @@ func (rt *Runtime) Stop(ctx context.Context) error {
 	rt.upkeep.stop()
 	rt.refunds.stop()
 	rt.expiry.stop()
+	rt.asker.stop()
 	return rt.dispatcher.Stop(ctx)
 }
 

@@ -22,6 +22,7 @@ type settlement struct {
 	result settleResult
 	told   []*Delivery // the chains that were started
 	order  OrderKey
+	refund bool // the money is on its way back
 }
 
 // settleResult says what a statement of WeChat did.
@@ -61,6 +62,9 @@ func (s *Service) settle(ctx context.Context, t *Transaction, evidence *Evidence
 	}
 	if st.order != (OrderKey{}) && st.result != repeated {
 		s.rt.watchers.tell(st.order)
+	}
+	if st.refund {
+		s.rt.refunds.wake()
 	}
 	return st.result, nil
 }

@@ -76,6 +76,7 @@ func (st *settlement) giveBackByPolicy(tx Tx, m *merchant, c *Case, p *Payment, 
 		c.HeldBecause = refused.Message
 		return nil
 	}
+	st.refund = true
 	return tx.PutTally(day, gone+c.AmountFen)
 }
 
