@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/wxrelay/wxrelay/internal/beijing"
+	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
 )
 
 // Bounds of an order, contract section 4.
@@ -105,6 +106,9 @@ func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 	}
 	if req.ProfitSharing && !m.speaks(APIv3) {
 		return nil, refusef(KindParam, "profit_sharing", "merchant %s has no APIv3 credentials, with which alone money is shared", m.Name)
+	}
+	if direct(c) && m.prefer == APIv2 && payv2.Ambiguous(req.Attach) {
+		return nil, refuse(KindParam, "attach", "WeChat gets it with callback direct, and API v2 cannot carry & with a name and = behind it")
 	}
 	token, err := s.rt.random.token()
 	if err != nil {

@@ -16,6 +16,10 @@ const (
 	prepaidLife = 110 * time.Minute
 	// h5Life is that of an H5 address, which lives five minutes.
 	h5Life = 4 * time.Minute
+	// minPaymentLife is how long WeChat lets a payment live at least: APIv2
+	// refuses less than a minute, APIv3 makes it one (v2.md section 6, v3.md
+	// section 9), and the call itself takes some of it.
+	minPaymentLife = 70 * time.Second
 	// maxPayments bounds the attempts to pay one order.
 	maxPayments = 50
 	// maxSentDescription is what WeChat takes of a description, in bytes.
@@ -242,6 +246,7 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 	if err != nil {
 		return Payment{}, err
 	}
+	now := s.rt.now().Truncate(time.Second)
 	p := Payment{
 		PaymentKey:    PaymentKey{MchID: o.MchID, OutTradeNo: number},
 		Order:         o.OrderKey,
@@ -258,8 +263,11 @@ func (s *Service) newPayment(ctx context.Context, o *Order, w *wish, m *merchant
 		ProfitSharing: o.ProfitSharing,
 		PayerIP:       cmp.Or(w.payerIP, nobodysIP),
 		Status:        PaymentCreated,
-		CreatedAt:     s.rt.now().Truncate(time.Second),
+		CreatedAt:     now,
 		ExpiresAt:     o.ExpiresAt,
+	}
+	if least := now.Add(minPaymentLife); p.ExpiresAt.Before(least) {
+		p.ExpiresAt = least // the order's own end closes it at WeChat before
 	}
 	if direct(w.client) {
 		// WeChat tells the client itself, who knows its order by the attach.

@@ -189,6 +189,34 @@ func TestH5Life(t *testing.T) {
 	})
 }
 
+// TestShortOrder: WeChat lets a payment live a minute at least, and refuses
+// or moves an earlier end. The order itself ends when its client said.
+func TestShortOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, memstore.New())
+		req := goodOrder("A000000001")
+		req.ExpiresIn = new(int64(60))
+		if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req); err != nil {
+			t.Fatal(err)
+		}
+		key := relay.OrderKey{ClientID: b.client.ID, OrderNo: req.OrderNo}
+		<-time.After(30 * time.Second)
+		p := b.told(b.native(key).OutTradeNo)
+		if life := p.ExpiresAt.Sub(time.Now()); life <= time.Minute {
+			t.Errorf("WeChat is told of an end in %s, want more than a minute", life)
+		}
+		b.rt.Start()
+		<-time.After(30*time.Second + relay.ExpiryTick + time.Second)
+		if v := b.view(key); v.Status != relay.OrderClosed || b.wechat.count("close") != 1 {
+			t.Errorf("order is %s after %d closes at WeChat, want closed there and here", v.Status, b.wechat.count("close"))
+		}
+		if err := b.rt.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // TestBorrowedOpenID_C10: an openid that a login of this relay produced under
 // one app id is of no use under another, and is refused in plain words before
 // WeChat is called.
@@ -301,6 +329,17 @@ func TestDirect(t *testing.T) {
 			t.Errorf("event %s has the delivery %+v, %v; want none", e.ID, one.Delivery, err)
 		}
 	}
+	for attach, taken := range map[string]bool{"x&sign=1": false, "x&y": true} { // A14
+		older := newBench(t, memstore.New(), func(c *relay.Config) {
+			c.Merchants[0].APIv2 = &relay.APIv2Credentials{Key: relay.NewSecret(strings.Repeat("2", 32)), SignType: relay.V2SignMD5}
+			c.Merchants[0].Prefer, c.Clients[0].Callback = relay.APIv2, relay.CallbackDirect
+		})
+		req := goodOrder("A000000001")
+		req.Attach = attach
+		if _, _, err := older.CreateOrder(t.Context(), older.caller(older.client), req); (err == nil) != taken {
+			t.Errorf("API v2 is to carry %q: %v, want taken %t", attach, err, taken)
+		}
+	}
 	long := goodOrder("A000000009")
 	long.NotifyURL = "https://books.example.com/" + strings.Repeat("x", 256)
 	if _, _, err := b.CreateOrder(t.Context(), b.caller(b.client), long); kindOf(err) != relay.KindParam {
@@ -324,6 +363,12 @@ func TestMixedMerchants_C06(t *testing.T) {
 				&relay.Account{Name: "mini" + suffix, Kind: relay.AccountMiniProgram, AppID: "wx100000000000000" + suffix})
 			m := *first
 			m.Name, m.MchID, m.Accounts = "m"+suffix, "190000000"+suffix, []string{"shop" + suffix, "mini" + suffix}
+			if i%3 > 0 {
+				m.APIv2 = &relay.APIv2Credentials{Key: relay.NewSecret(strings.Repeat(suffix, 32)), SignType: relay.V2SignMD5}
+			}
+			if i%3 == 2 {
+				m.Prefer = relay.APIv2
+			}
 			c.Merchants = append(c.Merchants, &m)
 			client := *testConfig(t).Clients[0]
 			client.Name, client.ID, client.Merchant, client.Allow = "c"+suffix, "100000000000000"+suffix, m.Name, relay.AllTradeTypes()
@@ -351,8 +396,12 @@ func TestMixedMerchants_C06(t *testing.T) {
 					return
 				}
 				p := b.told(v.OutTradeNo)
-				if p.MchID != "190000000"+suffix || p.AppID != appID || v.JSAPI.AppID != appID || p.NotifyURL != "https://pay.example.com/wechat/notify/m"+suffix {
-					t.Errorf("client %s pays %s under %s, told at %s", suffix, p.MchID, p.AppID, p.NotifyURL)
+				api := relay.APIv3
+				if i%3 == 2 {
+					api = relay.APIv2
+				}
+				if p.API != api || p.MchID != "190000000"+suffix || p.AppID != appID || v.JSAPI.AppID != appID || p.NotifyURL != "https://pay.example.com/wechat/notify/m"+suffix {
+					t.Errorf("client %s pays %s under %s by %s, told at %s", suffix, p.MchID, p.AppID, p.API, p.NotifyURL)
 				}
 				for what, err := range map[string]error{
 					"pay":   second(b.pay(other, no)),
