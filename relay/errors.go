@@ -38,6 +38,7 @@ const (
 	KindRefundConflict                  // REFUND_CONFLICT
 	KindAmountExceeded                  // AMOUNT_EXCEEDED
 	KindCaseConflict                    // CASE_CONFLICT, for the operator alone
+	KindSplitConflict                   // SPLIT_CONFLICT
 )
 
 // Error is a refusal that its caller may read: Message and Field are safe to

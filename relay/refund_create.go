@@ -34,6 +34,9 @@ func (s *Service) reserveRefund(tx Tx, p *Payment, o *Order, r *Refund) error {
 	case r.AmountFen > p.PaidFen-p.ReservedFen:
 		return refusef(KindAmountExceeded, "amount", "at most %d fen are left to refund", p.PaidFen-p.ReservedFen)
 	}
+	if err := checkUnshared(tx, p, o, r.AmountFen); err != nil {
+		return err
+	}
 	if o != nil {
 		if err := countRefunds(tx, p, o); err != nil {
 			return err

@@ -68,10 +68,12 @@ type Runtime struct {
 	prepaying  keyedLocks[OrderKey]
 	loggingIn  keyedLocks[string] // by the state sent to WeChat
 	asked      asked
+	splitting  keyedLocks[SplitKey]
 	expiry     *expiry
 	refunds    *refundFollower
 	refreshed  spacing[RefundKey] // refunds that clients asked about
 	asker      *asker
+	splits     *splitFollower
 	upkeep     upkeep
 }
 
@@ -95,6 +97,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.refunds = newRefundFollower(rt)
 	rt.refreshed.every = refreshSpacing
 	rt.asker = newAsker(rt)
+	rt.splits = &splitFollower{rt: rt}
 	return rt, nil
 }
 
@@ -116,6 +119,7 @@ func (rt *Runtime) Start() {
 	rt.expiry.start()
 	rt.refunds.start()
 	rt.asker.start()
+	rt.splits.start()
 	rt.upkeep.start()
 }
 
@@ -126,6 +130,7 @@ func (rt *Runtime) Stop(ctx context.Context) error {
 	rt.refunds.stop()
 	rt.expiry.stop()
 	rt.asker.stop()
+	rt.splits.stop()
 	return rt.dispatcher.Stop(ctx)
 }
 

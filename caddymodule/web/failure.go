@@ -50,6 +50,7 @@ var answers = [...]answer{
 	relay.KindRefundConflict:  {http.StatusConflict, "REFUND_CONFLICT", 0},
 	relay.KindAmountExceeded:  {http.StatusConflict, "AMOUNT_EXCEEDED", 0},
 	relay.KindCaseConflict:    {http.StatusConflict, "CASE_CONFLICT", 0},
+	relay.KindSplitConflict:   {http.StatusConflict, "SPLIT_CONFLICT", 0},
 }
 
 var internalError = answer{http.StatusInternalServerError, "INTERNAL", 0}

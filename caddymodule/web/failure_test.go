@@ -34,6 +34,8 @@ func TestEveryKindHasItsAnswer(t *testing.T) {
 		relay.KindTooLarge:        {413, "BODY_TOO_LARGE"},
 		relay.KindRefundConflict:  {409, "REFUND_CONFLICT"},
 		relay.KindAmountExceeded:  {409, "AMOUNT_EXCEEDED"},
+		relay.KindCaseConflict:    {409, "CASE_CONFLICT"},
+		relay.KindSplitConflict:   {409, "SPLIT_CONFLICT"},
 	}
 	if got := len(answers) - 1; got != len(want) {
 		t.Errorf("the table has %d kinds, this test %d", got, len(want))

@@ -16,6 +16,11 @@ const (
 	routeClose
 	routeRefunds
 	routeRefund
+	routeSplits
+	routeSplit
+	routeReturns
+	routeAdmit
+	routeDismiss
 	routeEvents
 	routeEvent
 	routeDeliver
@@ -46,8 +51,9 @@ type leaf struct {
 var families = [...]family{
 	{"/checkout/-/", []leaf{{"", routeStatic}}},
 	{"/checkout/", []leaf{{"", routeCheckout}, {"/status", routeStatus}, {"/qr.svg", routeCode}}},
-	{"/v1/orders/", []leaf{{"", routeOrder}, {"/payments", routePayments}, {"/close", routeClose}, {"/refunds", routeRefunds}}},
+	{"/v1/orders/", []leaf{{"", routeOrder}, {"/payments", routePayments}, {"/close", routeClose}, {"/refunds", routeRefunds}, {"/profit-sharing", routeSplits}}},
 	{"/v1/refunds/", []leaf{{"", routeRefund}}},
+	{"/v1/profit-sharing/", []leaf{{"", routeSplit}, {"/returns", routeReturns}}},
 	{"/v1/events/", []leaf{{"", routeEvent}, {"/deliver", routeDeliver}}},
 	{"/wechat/notify/", []leaf{{"", routeNotify}}},
 }
@@ -63,6 +69,10 @@ func findRoute(path string) (route, string) {
 		return routeEvents, ""
 	case "/v1/notify-key":
 		return routeKey, ""
+	case "/v1/profit-sharing/receivers":
+		return routeAdmit, ""
+	case "/v1/profit-sharing/receivers/delete":
+		return routeDismiss, ""
 	case "/wechat/callback":
 		return routeCallback, ""
 	case "/wechat/health":

@@ -12,6 +12,7 @@ type Service interface {
 	Authenticator
 	Orders
 	Refunds
+	Sharing
 	Events
 	Cashier
 	Notified
@@ -36,6 +37,15 @@ type Orders interface {
 type Refunds interface {
 	CreateRefund(ctx context.Context, c *relay.Caller, orderNo string, req relay.CreateRefundRequest) (v relay.RefundView, created bool, err error)
 	Refund(ctx context.Context, c *relay.Caller, refundNo string, refresh bool) (relay.RefundView, error)
+}
+
+// Sharing is the clients' way to give parts of what they were paid to others.
+type Sharing interface {
+	CreateSplit(ctx context.Context, c *relay.Caller, orderNo string, req relay.SplitRequest) (v relay.SplitView, created bool, err error)
+	Split(ctx context.Context, c *relay.Caller, splitNo string) (relay.SplitView, error)
+	ReturnSplit(ctx context.Context, c *relay.Caller, splitNo string, req relay.SplitReturnRequest) (v relay.SplitReturnView, created bool, err error)
+	AddReceiver(ctx context.Context, c *relay.Caller, req relay.ReceiverRequest) (relay.ReceiverView, error)
+	DeleteReceiver(ctx context.Context, c *relay.Caller, req relay.ReceiverRequest) (relay.ReceiverView, error)
 }
 
 // Events is the clients' way to learn what happened without being told.

@@ -26,6 +26,8 @@ const (
 // fakeService is relay as the routes see it: it writes down who was called
 // and answers what a test tells it to.
 type fakeService struct {
+	fakeSharing
+
 	mu    sync.Mutex // guards calls
 	calls []string
 

@@ -1,0 +1,89 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+const (
+	splitTick  = 5 * time.Second  // how often due splits are looked for
+	splitBatch = 200              // splits followed per tick at most
+	splitAtAll = 4                // splits followed at the same time
+	splitCall  = 45 * time.Second // bound on following one split
+)
+
+// splitFollower brings splits and returns to their end. Its one goroutine is
+// begun by start and ended, and waited for, by stop.
+type splitFollower struct {
+	rt     *Runtime
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (f *splitFollower) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.cancel, f.done = cancel, make(chan struct{})
+	go f.run(ctx)
+}
+
+func (f *splitFollower) stop() {
+	if f.cancel == nil {
+		return
+	}
+	f.cancel()
+	<-f.done
+}
+
+func (f *splitFollower) run(ctx context.Context) {
+	defer close(f.done)
+	tick := time.NewTicker(splitTick)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			f.round(ctx)
+		}
+	}
+}
+
+// round follows what is due by the configuration that is current.
+func (f *splitFollower) round(ctx context.Context) {
+	s := f.rt.current.Load()
+	if s == nil {
+		return
+	}
+	var due []Task
+	err := f.rt.store.View(ctx, func(r Reader) (err error) {
+		due, err = r.Tasks(TaskFollowSplit, f.rt.now(), splitBatch)
+		return err
+	})
+	if err != nil {
+		s.log.Warn("looking for splits to follow failed", slog.Any("error", err))
+		return
+	}
+	slots := make(chan struct{}, splitAtAll)
+	var wg sync.WaitGroup
+	for _, task := range due {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			f.follow(ctx, s, SplitKey{MchID: task.MchID, OutOrderNo: task.Number})
+		})
+	}
+	wg.Wait()
+}
+
+func (f *splitFollower) follow(ctx context.Context, s *Service, key SplitKey) {
+	ctx, cancel := context.WithTimeout(ctx, splitCall)
+	defer cancel()
+	err := s.followSplit(ctx, key)
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	s.log.Warn("following a split failed", slog.String("out_order_no", key.OutOrderNo), slog.Any("error", err))
+}
