@@ -18,30 +18,44 @@ import (
 const (
 	markedAppSecret = "appMARKEDsecretappMARKEDsecret00"
 	markedAPIv3Key  = "apiv3MARKEDkey-apiv3MARKEDkey-00"
+	markedAPIv2Key  = "apiv2MARKEDkeyapiv2MARKEDkey0000"
 )
 
 // TestSecretsStayInside_H03 runs the example at the level of debugging with
 // secrets that can be found again, uses everything, and looks for them in all
-// that is written and shown.
+// that is written and shown, in both generations.
 func TestSecretsStayInside_H03(t *testing.T) {
 	t.Parallel()
+	for _, prefer := range []string{"api_v3", "api_v2"} {
+		t.Run(prefer, func(t *testing.T) {
+			t.Parallel()
+			keepSecrets(t, prefer)
+		})
+	}
+}
+
+func keepSecrets(t *testing.T, prefer string) {
+	t.Helper()
 	pem := merchantKeys(t)
 	file := func(word string) string {
 		return regexp.MustCompile(word + `(?: PUB_KEY_ID_\d+)? (/\S+)`).FindStringSubmatch(pem)[1]
 	}
-	s := startExample(t, append(environment(), "WX_SECRET="+markedAppSecret, "WX_APIV3_KEY="+markedAPIv3Key),
+	s := startExample(t, append(environment(), "WX_SECRET="+markedAppSecret, "WX_APIV3_KEY="+markedAPIv3Key, "WX_APIV2_KEY="+markedAPIv2Key),
 		"0123456789abcdef0123456789ABCDEF", "{env.SHOP_SECRET}",
 		"abcdef0123456789ABCDEF0123456789", "{env.SHOP_NOTIFY}",
 		"	log default {\n", "	debug\n	log default {\n",
 		"# secret {env.WX_SECRET}", "secret {env.WX_SECRET}",
-		"			accounts demo\n", `			accounts demo
-			api_v3 {
+		"			prefer api_v3 #", `			api_v3 {
 				key {env.WX_APIV3_KEY}
 				certificate_serial `+sandbox.DefaultCertificateSerial+`
 				private_key `+file("private_key")+`
 				public_key `+sandbox.DefaultPublicKeyID+` `+file("public_key")+`
 			}
-`,
+			api_v2 {
+				key {env.WX_APIV2_KEY}
+				client_certificate `+certificateFile(t)+` `+file("private_key")+`
+			}
+			prefer `+prefer+` #`,
 		"	wxrelay_sandbox {\n", `	log {
 		import masked
 	}
@@ -49,15 +63,16 @@ func TestSecretsStayInside_H03(t *testing.T) {
 		account `+sandbox.DefaultAppID+` {env.WX_SECRET}
 		merchant `+sandbox.DefaultMchID+` {
 			api_v3_key {env.WX_APIV3_KEY}
+			api_v2_key {env.WX_APIV2_KEY}
 			certificate `+sandbox.DefaultCertificateSerial+` `+certificateFile(t)+`
 			app_ids `+sandbox.DefaultAppID+`
 		}
 `,
-		"			allow_origin", "			confirm\n			allow_origin",
+		"			allow_origin", "			confirm\n			compat v2 hmac\n			allow_origin",
 	)
 	s.shop = newShop(s.url, shopID, shopSecret)
 	secrets := map[string]string{
-		"client secret": shopSecret, "notify secret": shopNotify, "app secret": markedAppSecret, "APIv3 key": markedAPIv3Key,
+		"client secret": shopSecret, "notify secret": shopNotify, "app secret": markedAppSecret, "APIv3 key": markedAPIv3Key, "APIv2 key": markedAPIv2Key,
 		"private key": "PRIVATE KEY", "access token": "SANDBOX_TOKEN_", "refresh token": "SANDBOX_REFRESH_",
 	}
 	secrets["openid"] = useEverything(t, s, secrets)
@@ -145,6 +160,14 @@ func useEverything(t *testing.T, s *server, secrets map[string]string) string {
 	if a, err := send(s.http, r); err != nil || a.status != http.StatusConflict {
 		t.Fatalf("another order of the same number = %v, %v", a, err)
 	}
+	signed := v2Fields(shopID, shopSecret, "HMAC-SHA256", nil)
+	secrets["v2-style signature"] = signed.Get("sign")
+	if a := s.sendV2(t, http.MethodGet, "/v1/orders/S000000001", signed); a.status != http.StatusOK {
+		t.Fatalf("the order by a v2-style signature = %s", a)
+	}
+	get(t, browser, s.url+"/elsewhere?"+signed.Encode(), desktopAgent)
+	s.shop.call(t, "POST", "/v1/orders/S000000001/refunds", `{"refund_no":"S000000001","amount":100}`, http.StatusCreated, nil)
+	s.shop.awaitStatus(t, "S000000001", "refunded")
 	get(t, browser, s.url+"/wechat/callback?code="+secrets["code"]+"&state="+secrets["state"], desktopAgent)
 	get(t, browser, s.url+"/elsewhere?code="+secrets["code"]+"&state="+secrets["state"]+"&openid="+buyer.OpenID, desktopAgent,
 		"Referer", s.url+"/wechat/callback?code="+secrets["code"])
