@@ -16,14 +16,14 @@ var refundReasons = map[CaseKind]string{
 }
 
 // giveBack orders the refund of a case's money in the transaction that
-// decides on it. What makes it impossible is returned as refused, with
-// nothing changed. The caller puts case, payment and order.
-func (s *Service) giveBack(tx Tx, c *Case, p *Payment, o *Order, outRefundNo string) (refused *Error, err error) {
+// decides on it. What makes it impossible is returned as refused, in words,
+// with nothing changed. The caller puts case, payment and order.
+func (s *Service) giveBack(tx Tx, c *Case, p *Payment, o *Order, outRefundNo string) (refused string, err error) {
 	switch {
 	case c.Currency != Currency:
-		return refuse(KindCaseConflict, "", "money in another currency goes back in WeChat's merchant console"), nil
+		return "money in another currency goes back in WeChat's merchant console", nil
 	case c.TransactionID != p.TransactionID:
-		return refuse(KindCaseConflict, "", "the second transaction of one payment goes back in WeChat's merchant console"), nil
+		return "the second transaction of one payment goes back in WeChat's merchant console", nil
 	}
 	r := Refund{
 		RefundKey: RefundKey{MchID: p.MchID, OutRefundNo: outRefundNo},
@@ -32,15 +32,15 @@ func (s *Service) giveBack(tx Tx, c *Case, p *Payment, o *Order, outRefundNo str
 		AmountFen: c.AmountFen,
 		Reason:    refundReasons[c.Kind],
 	}
-	if err := s.reserveRefund(tx, p, o, &r); err != nil {
-		refused, _ := errors.AsType[*Error](err)
-		if refused == nil {
-			return nil, err
-		}
-		return refused, nil
+	err = s.reserveRefund(tx, p, o, &r)
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known.Message, nil
+	}
+	if err != nil {
+		return "", err
 	}
 	c.Status, c.OutRefundNo, c.HeldBecause = CaseRefunding, outRefundNo, ""
-	return nil, nil
+	return "", nil
 }
 
 // caseRefundEnded moves a case on in the transaction in which its refund

@@ -154,8 +154,8 @@ func (x *resolution) refund(tx Tx, c *Case) error {
 	if err != nil {
 		return err
 	}
-	if refused != nil {
-		return refused
+	if refused != "" {
+		return refuse(KindCaseConflict, "action", refused)
 	}
 	if err := tx.PutPayment(&p); err != nil {
 		return err

@@ -46,7 +46,7 @@ func nextOffset(age time.Duration, direct bool) time.Duration {
 			return offset
 		}
 	}
-	return (age/askDaily + 1) * askDaily
+	return age.Truncate(askDaily) + askDaily
 }
 
 // nextAsk is when WeChat is asked next about a payment by how its client is

@@ -72,8 +72,8 @@ func (st *settlement) giveBackByPolicy(tx Tx, m *merchant, c *Case, p *Payment, 
 	if err != nil {
 		return err
 	}
-	if refused != nil {
-		c.HeldBecause = refused.Message
+	if refused != "" {
+		c.HeldBecause = refused
 		return nil
 	}
 	st.refund = true

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/wxrelay/wxrelay/relay"
 	"github.com/wxrelay/wxrelay/relay/pages"
 )
 
@@ -19,8 +20,9 @@ type exchange struct {
 	r        *http.Request
 	id       string
 	route    route
-	param    string // the segment of the path that names something
-	clientID string // once the signature was verified
+	param    string    // the segment of the path that names something
+	clientID string    // once the signature was verified
+	api      relay.API // of a notification, once its body was read
 }
 
 // endpoint is how a route is answered.

@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
 )
 
 // notifyTime is all the time a notification gets, its body included: WeChat
@@ -22,14 +24,32 @@ func (x *exchange) takeNotification() error {
 	if err != nil {
 		return err
 	}
+	x.api = relay.APIOf(body)
 	if err := x.service.Notify(ctx, x.param, relay.RawNotification{Header: x.r.Header, Body: body}); err != nil {
 		return err
+	}
+	if x.api == relay.APIv2 {
+		return x.writeXML(http.StatusOK, payv2.SuccessReply())
 	}
 	x.w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// refuseNotification sends WeChat's own form of a refusal, in words that
+// writeXML answers in the form of APIv2, of which WeChat takes exactly one as
+// success (v2.md section 8).
+func (x *exchange) writeXML(status int, body []byte) error {
+	h := x.w.Header()
+	h.Set("Content-Type", "text/xml; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	x.w.WriteHeader(status)
+	_, err := x.w.Write(body)
+	return err
+}
+
+// refuseNotification sends WeChat's own form of a refusal, in the generation
+// of what was sent, once that could be read, and in words that
 // depend on the kind of refusal alone: an unknown merchant, which relay
 // reports like a wrong signature, reads like one (threats B18).
 func (x *exchange) refuseNotification(f failure) error {
@@ -47,6 +67,9 @@ func (x *exchange) refuseNotification(f failure) error {
 		message = "not stored; send it again"
 	}
 	setRetry(x.w.Header(), f)
+	if x.api == relay.APIv2 {
+		return x.writeXML(f.status, payv2.FailReply(message))
+	}
 	return writeJSON(x.w, f.status, struct {
 		Code    string `json:"code"`
 		Message string `json:"message"`

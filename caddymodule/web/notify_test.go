@@ -50,6 +50,51 @@ func TestNotificationAnswers(t *testing.T) {
 	}
 }
 
+// TestNotificationAnswersV2: an XML notification is answered in XML, success
+// by the one document that WeChat takes (v2.md section 8), and a refusal by
+// FAIL with a status that is no success either.
+func TestNotificationAnswersV2(t *testing.T) {
+	t.Parallel()
+	fail := func(words string) string {
+		return "<xml><return_code><![CDATA[FAIL]]></return_code><return_msg><![CDATA[" + words + "]]></return_msg></xml>"
+	}
+	for name, c := range map[string]struct {
+		err    error
+		status int
+		body   string
+	}{
+		"settled":        {nil, 200, "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"},
+		"forged":         {refusal(relay.KindSign, "sign"), 401, fail("signature not accepted")},
+		"of another":     {refusal(relay.KindParam, "appid wx1"), 400, fail("notification not accepted")},
+		"unknown order":  {refusal(relay.KindNotFound, "order; kept"), 404, fail("order not known; send it again")},
+		"store in doubt": {refusal(relay.KindUnavailable, "disk /var"), 503, fail("not stored; send it again")},
+	} {
+		for _, body := range []string{"<xml></xml>", "\xef\xbb\xbf\r\n<?xml version=\"1.0\"?><xml/>"} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f := newFace(t, notified(c.err))
+				w := f.do(t, http.MethodPost, "/wechat/notify/main", body)
+				if w.Code != c.status || w.Body.String() != c.body || w.Header().Get("Content-Type") != "text/xml; charset=utf-8" {
+					t.Errorf("got %d %s %s, want %d %s", w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.body)
+				}
+			})
+		}
+	}
+}
+
+// TestNotificationByAnotherMethod_A25: nothing but POST is read.
+func TestNotificationByAnotherMethod_A25(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete} {
+		service := notified(nil)
+		f := newFace(t, service)
+		w := f.do(t, method, "/wechat/notify/main?out_trade_no=1", "<xml><out_trade_no>1</out_trade_no></xml>")
+		if w.Code != http.StatusMethodNotAllowed || service.callList() != "" {
+			t.Errorf("%s: status %d after %q, want 405 and nothing", method, w.Code, service.callList())
+		}
+	}
+}
+
 // The raw body and every header line must reach the verifier as they came:
 // the signature covers bytes, and of two lines neither may be picked here
 // (threats B16, R1).
