@@ -114,7 +114,7 @@ func NewClient(o ClientOptions) (*Client, error) {
 		key:            o.Key,
 		inboundKeys:    []Key{o.Key},
 		signType:       o.SignType,
-		acceptMD5:      o.AcceptMD5 && o.SignType != SignMD5,
+		acceptMD5:      o.AcceptMD5,
 		hosts:          hosts,
 		plain:          transport.NewClient(o.HTTP(nil)),
 		attemptTimeout: o.AttemptTimeout,

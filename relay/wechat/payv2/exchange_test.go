@@ -228,6 +228,34 @@ func TestClientEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// TestClientPatience: refunds take WeChat longer than other calls (section 4).
+func TestClientPatience(t *testing.T) {
+	t.Parallel()
+	calls := map[string]func(context.Context, *Client) error{
+		"close": func(ctx context.Context, c *Client) error {
+			return c.CloseOrder(ctx, OrderRequest{AppID: testAppID, OutTradeNo: "A000000001"})
+		},
+		"refund": func(ctx context.Context, c *Client) error {
+			_, _, err := c.Refund(ctx, &RefundRequest{AppID: testAppID, OutTradeNo: "A000000001", OutRefundNo: "R000000001", TotalFen: 1, RefundFen: 1})
+			return err
+		},
+	}
+	for name, want := range map[string]time.Duration{"close": DefaultAttemptTimeout, "refund": 2 * DefaultAttemptTimeout} {
+		synctest.Test(t, func(t *testing.T) {
+			var took time.Duration
+			c, _ := scripted(t, hang, businessError("NOAUTH"))
+			c.hooks.AttemptDone = func(a Attempt) {
+				if a.Try == 1 {
+					took = a.Duration
+				}
+			}
+			if err := calls[name](t.Context(), c); !isCodeError(err, "NOAUTH") || took != want {
+				t.Errorf("%s: the first try took %v, want %v; %v", name, took, want, err)
+			}
+		})
+	}
+}
+
 func TestAPIError(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

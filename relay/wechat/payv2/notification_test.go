@@ -2,6 +2,7 @@ package payv2
 
 import (
 	"bytes"
+	"crypto/aes"
 	"crypto/md5"
 	"crypto/rand"
 	"encoding/base64"
@@ -405,6 +406,34 @@ func TestAESECBVectors(t *testing.T) {
 			t.Errorf("other key: %q", got)
 		}
 	})
+}
+
+// TestPadding_A23: what is decrypted must end in right padding, and a whole
+// block of it when the text fills its last one.
+func TestPadding_A23(t *testing.T) {
+	t.Parallel()
+	key := reqInfoKey([]byte(testKey))
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for last, ok := range map[string]bool{
+		strings.Repeat("\x10", 16):                true,
+		strings.Repeat("a", 15) + "\x01":          true,
+		strings.Repeat("a", 13) + "\x03\x03\x03":  true,
+		strings.Repeat("a", 13) + "\x03\x02\x03":  false,
+		strings.Repeat("a", 15) + "\x02":          false,
+		strings.Repeat("a", 15) + "\x00":          false,
+		strings.Repeat("\x11", 16):                false,
+		strings.Repeat("\xff", 16):                false,
+		"a" + strings.Repeat("\x0f", 14) + "\x10": false,
+	} {
+		sealed := make([]byte, 16)
+		block.Encrypt(sealed, []byte(last))
+		if _, err := openECB(key, base64.StdEncoding.EncodeToString(sealed)); (err == nil) != ok {
+			t.Errorf("%q: %v", last, err)
+		}
+	}
 }
 
 func TestMD5Vectors(t *testing.T) {

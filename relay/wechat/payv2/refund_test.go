@@ -168,6 +168,7 @@ func TestRefundQuery(t *testing.T) {
 		{"none", byRefund, answer("refund_count", "0"), false},
 		{"count too high", byRefund, answer("refund_count", "2"), false},
 		{"count absurd", byRefund, answer("refund_count", "999999999"), false},
+		{"more than there can be", RefundQueryRequest{AppID: testAppID, TransactionID: "42"}, answer("total_refund_count", "51"), false},
 		{"no count", byRefund, answer("refund_count", "-"), false},
 		{"no status", byRefund, answer("refund_status_0", "-"), false},
 		{"odd amount", byRefund, answer("refund_fee_0", "1.0"), false},
