@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -31,7 +32,7 @@ type wechat struct {
 	other []string        // every other outcome
 }
 
-// posted is an APIv3 notification as it was posted.
+// posted is a notification as it was posted.
 type posted struct {
 	url    string
 	header http.Header
@@ -74,17 +75,38 @@ func (w *wechat) RoundTrip(r *http.Request) (*http.Response, error) {
 	again := r.Clone(r.Context())
 	again.Body = io.NopCloser(bytes.NewReader(body))
 	response, err := w.line.RoundTrip(again)
+	if err == nil && bytes.HasPrefix(body, []byte("<")) {
+		err = acceptV2(response)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case err != nil:
 		w.other = append(w.other, err.Error())
-	case response.StatusCode != http.StatusNoContent:
+	case response.StatusCode != http.StatusNoContent && response.StatusCode != http.StatusOK:
 		w.other = append(w.other, response.Status)
 	default:
 		w.acked[n.id()] = true
 	}
 	return response, err
+}
+
+// acceptV2 judges the answer to an APIv2 notification, which says success in
+// its body, and leaves the body to be read.
+func acceptV2(response *http.Response) error {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	const success = "<xml><return_code><![CDATA[SUCCESS]]></return_code><return_msg><![CDATA[OK]]></return_msg></xml>"
+	if response.StatusCode != http.StatusOK || string(body) != success {
+		return fmt.Errorf("answered %s %q", response.Status, body)
+	}
+	return nil
 }
 
 // allTaken fails if the relay answered a notification by anything but
