@@ -136,7 +136,8 @@ type RefundStatement struct {
 	TransactionID string
 	State         RefundState
 	AmountFen     int64
-	TotalFen      int64 // of the payment; 0 when not said
+	TotalFen      int64  // of the payment; 0 when not said
+	UserAccount   string // where the money went, in words
 	SuccessTime   time.Time
 	Raw           []byte // as WeChat said it
 

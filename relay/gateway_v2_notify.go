@@ -49,6 +49,7 @@ func refundNotificationV2(r *payv2.RefundNotice, fields payv2.Message) Notificat
 		State:         refundStateV2(r.Status),
 		AmountFen:     r.RefundFen,
 		TotalFen:      r.TotalFen,
+		UserAccount:   r.Receiver,
 		SuccessTime:   r.SuccessTime,
 		Raw:           fields.Encode(),
 		Unsigned:      true,

@@ -111,6 +111,7 @@ func (g *gatewayV2) refunds(ctx context.Context, asked payv2.RefundQueryRequest)
 			State:         refundStateV2(r.Status),
 			AmountFen:     r.RefundFen,
 			TotalFen:      answer.TotalFen,
+			UserAccount:   r.Receiver,
 			SuccessTime:   r.SuccessTime,
 			Raw:           raw,
 		})

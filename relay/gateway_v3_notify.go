@@ -51,6 +51,7 @@ func toldRefundV3(n *payv3.Notification) (*RefundStatement, error) {
 		State:         RefundState(r.Status),
 		AmountFen:     r.Amount.Refund,
 		TotalFen:      r.Amount.Total,
+		UserAccount:   r.UserReceivedAccount,
 		Raw:           n.Plaintext,
 	}
 	if r.Status == payv3.RefundSuccess {

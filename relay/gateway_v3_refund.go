@@ -57,6 +57,7 @@ func refundV3(asked *Refund, r *payv3.RefundReply, raw []byte) (RefundStatement,
 		State:         RefundState(r.Status),
 		AmountFen:     r.Amount.Refund,
 		TotalFen:      r.Amount.Total,
+		UserAccount:   r.UserReceivedAccount,
 		Raw:           raw,
 	}
 	if r.Status != payv3.RefundSuccess || r.SuccessTime == "" {

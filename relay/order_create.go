@@ -110,6 +110,9 @@ func (s *Service) newOrder(c *Client, req *CreateOrderRequest) (*Order, error) {
 	if direct(c) && m.prefer == APIv2 && payv2.Ambiguous(req.Attach) {
 		return nil, refuse(KindParam, "attach", "WeChat gets it with callback direct, and API v2 cannot carry & with a name and = behind it")
 	}
+	if c.Notify == NotifyWeChatV2 && payv2.Ambiguous(req.Attach) {
+		return nil, refuse(KindParam, "attach", "notify wechat_v2 cannot carry & with a name and = behind it")
+	}
 	token, err := s.rt.random.token()
 	if err != nil {
 		return nil, err

@@ -60,6 +60,8 @@ type Refund struct {
 	// RefundID is WeChat's own number; empty until WeChat accepted.
 	RefundID    string
 	SucceededAt time.Time
+	// UserAccount is where the money went, in WeChat's words.
+	UserAccount string
 	// FailCode is WeChat's code of the last refusal, kept while the refund is
 	// tried again too.
 	FailCode string

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -289,6 +290,7 @@ func (x *refundSettlement) note(r *Refund, status RefundStatus) {
 		r.RefundID, r.Calls = x.st.RefundID, 0 // from here on it is asked about, no more asked for
 	}
 	r.Status, r.FailCode = status, ""
+	r.UserAccount = cmp.Or(x.st.UserAccount, r.UserAccount)
 	r.DueAt = r.nextAsk(x.now)
 	switch status {
 	case RefundProcessing:

@@ -161,3 +161,28 @@ func TestNewService_NeedsNotifyKey(t *testing.T) {
 		})
 	}
 }
+
+// A14: an attach that could pass for two fields is refused where it would be
+// told under a v2 signature.
+func TestWeChatFormats_AttachThatCannotBeSigned_A14(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		format relay.NotifyFormat
+		attach string
+		taken  bool
+	}{
+		{relay.NotifyWeChatV2, "x&total_fee=1", false},
+		{relay.NotifyWeChatV2, "x & y = 1", true},
+		{relay.NotifyWeChatV3, "x&total_fee=1", true},
+		{relay.NotifyStandard, "x&total_fee=1", true},
+	} {
+		b := site(t, memstore.New(), c.format, refusingSender{})
+		req := goodOrder("A000000001")
+		req.Attach = c.attach
+		_, _, err := b.CreateOrder(t.Context(), b.caller(b.client), req)
+		if (err == nil) != c.taken || err != nil && kindOf(err) != relay.KindParam {
+			t.Errorf("%s, attach %q: %v, want taken %t", c.format, c.attach, err, c.taken)
+		}
+		b.stop()
+	}
+}

@@ -3,7 +3,6 @@ package relay
 import (
 	"cmp"
 	"encoding/json"
-	"regexp"
 	"time"
 
 	"github.com/wxrelay/wxrelay/internal/beijing"
@@ -46,13 +45,12 @@ func (f *fact) wechatPayload(format NotifyFormat) (payload []byte, told bool, er
 // as a merchant of its own, also where a service provider collects.
 func (f *fact) appID() string { return cmp.Or(f.payment.SubAppID, f.payment.AppID) }
 
-// twoFields is a value that could pass for two fields under a v2 signature.
-var twoFields = regexp.MustCompile(`&[A-Za-z_][0-9A-Za-z_.-]*=`)
-
 // attachV2 is the client's attach, unless it could move the border between
-// signed fields: such values are never produced here (threats A14).
+// signed fields: such values are never produced here (threats A14). Orders
+// with one are refused, but this one was made before the client had the
+// format.
 func (f *fact) attachV2() string {
-	if twoFields.MatchString(f.order.Attach) {
+	if payv2.Ambiguous(f.order.Attach) {
 		return ""
 	}
 	return f.order.Attach
@@ -110,6 +108,7 @@ func (f *fact) refundV2() *payv2.RefundNotice {
 		RefundFen:           r.AmountFen,
 		SettlementRefundFen: r.AmountFen,
 		SuccessTime:         r.SucceededAt,
+		Receiver:            r.UserAccount,
 		Source:              wechatRefundByUs,
 	}
 	if r.Source == RefundByConsole {
@@ -130,13 +129,14 @@ func (f *fact) refundV2() *payv2.RefundNotice {
 func (f *fact) refundV3() *payv3.RefundNotice {
 	r, p := f.refund, f.payment
 	n := &payv3.RefundNotice{
-		MchID:         f.order.ClientID,
-		TransactionID: p.TransactionID,
-		OutTradeNo:    f.order.OrderNo,
-		RefundID:      r.RefundID,
-		OutRefundNo:   cmp.Or(r.RefundNo, r.OutRefundNo),
-		SuccessTime:   wechatTime(r.SucceededAt),
-		Amount:        payv3.RefundAmount{Total: p.PaidFen, Refund: r.AmountFen, PayerTotal: p.PayerFen, PayerRefund: payerShare(r.AmountFen, p)},
+		MchID:               f.order.ClientID,
+		TransactionID:       p.TransactionID,
+		OutTradeNo:          f.order.OrderNo,
+		RefundID:            r.RefundID,
+		OutRefundNo:         cmp.Or(r.RefundNo, r.OutRefundNo),
+		SuccessTime:         wechatTime(r.SucceededAt),
+		UserReceivedAccount: r.UserAccount,
+		Amount:              payv3.RefundAmount{Total: p.PaidFen, Refund: r.AmountFen, PayerTotal: p.PayerFen, PayerRefund: payerShare(r.AmountFen, p)},
 	}
 	switch r.Status {
 	case RefundSucceeded:

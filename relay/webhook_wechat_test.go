@@ -55,7 +55,7 @@ func refundFact(kind EventType, status RefundStatus, source RefundSource) *fact 
 	f.kind = kind
 	f.refund = &Refund{
 		RefundKey: RefundKey{MchID: "1900000109", OutRefundNo: "R-ours"}, ClientID: receiverID, OrderNo: "A000000001",
-		Source: source, AmountFen: 50, TotalFen: 100, Status: status, RefundID: "5000001",
+		Source: source, AmountFen: 50, TotalFen: 100, Status: status, RefundID: "5000001", UserAccount: "支付用户零钱",
 	}
 	if source == RefundByClient {
 		f.refund.RefundNo = "R000000001"
@@ -233,6 +233,7 @@ func TestWeChat_Refund(t *testing.T) {
 			want := payv2.RefundNotice{
 				AppID: "wx8888888888888888", MchID: receiverID, TransactionID: "4200001", OutTradeNo: "A000000001", RefundID: "5000001",
 				OutRefundNo: c.number, TotalFen: 100, RefundFen: 50, SettlementRefundFen: 50, Status: c.v2, Source: c.source,
+				Receiver: "支付用户零钱",
 			}
 			if c.done {
 				want.SuccessTime = receiverAt
@@ -255,7 +256,7 @@ func TestWeChat_Refund(t *testing.T) {
 			}
 			want := payv3.RefundNotice{
 				MchID: receiverID, TransactionID: "4200001", OutTradeNo: "A000000001", RefundID: "5000001", OutRefundNo: c.number,
-				Status: r.Status, Amount: payv3.RefundAmount{Total: 100, Refund: 50, PayerTotal: 90, PayerRefund: 45},
+				Status: r.Status, UserReceivedAccount: "支付用户零钱", Amount: payv3.RefundAmount{Total: 100, Refund: 50, PayerTotal: 90, PayerRefund: 45},
 			}
 			if c.done {
 				want.SuccessTime = "2026-11-22T08:20:30+08:00"
@@ -288,9 +289,12 @@ func TestWeChat_NotTold(t *testing.T) {
 	closed, odd := paidFact(TradeNative), paidFact(TradeNative)
 	closed.kind, closed.payment = EventOrderClosed, nil
 	odd.kind, odd.anomaly = EventOrderAnomaly, &Case{ID: "case_1"}
+	refused := refundFact(EventRefundFailed, RefundFailed, RefundByClient)
+	refused.refund.RefundID = ""
 	for name, f := range map[string]*fact{
 		"closed": closed, "anomaly": odd,
-		"refund of a case": refundFact(EventRefundSucceeded, RefundSucceeded, RefundByCase),
+		"refund that WeChat refused": refused,
+		"refund of a case":           refundFact(EventRefundSucceeded, RefundSucceeded, RefundByCase),
 	} {
 		for _, format := range []NotifyFormat{NotifyWeChatV2, NotifyWeChatV3} {
 			if payload, told, err := f.wechatPayload(format); told || err != nil || payload != nil {

@@ -31,6 +31,7 @@ func EncodeRefund(dst []byte, r *relay.Refund) ([]byte, error) {
 	e.text(22, r.FailCode)
 	e.time(23, r.DueAt)
 	e.int(24, int64(r.Calls))
+	e.text(25, r.UserAccount)
 	return finish(&e, len(dst), KindRefund)
 }
 
@@ -92,6 +93,8 @@ func DecodeRefund(row []byte) (relay.Refund, error) {
 			r.DueAt = d.time()
 		case 24:
 			r.Calls = d.int()
+		case 25:
+			r.UserAccount = d.text()
 		}
 	}
 	if err := d.result(KindRefund); err != nil {

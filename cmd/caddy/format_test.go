@@ -64,6 +64,9 @@ func TestDeliveryWeChatV2(t *testing.T) {
 				"out_trade_no": "W000000001", "out_refund_no": "R000000001", "transaction_id": told.event.Data.TransactionID,
 				"total_fee": "100", "refund_fee": "40", "refund_status": "SUCCESS", "refund_request_source": "API",
 			})
+			if m["refund_recv_accout"] == "" {
+				t.Errorf("where the money went is missing: %v", m)
+			}
 		})
 	}
 }
@@ -104,12 +107,13 @@ func TestDeliveryWeChatV3(t *testing.T) {
 		OutTradeNo  string `json:"out_trade_no"`
 		OutRefundNo string `json:"out_refund_no"`
 		Status      string `json:"refund_status"`
+		Account     string `json:"user_received_account"`
 		Amount      struct{ Total, Refund int }
 	}
 	if event, err := openV3(&told.refund, told.key, &refund); err != nil || event != "REFUND.SUCCESS" {
 		t.Fatalf("the refund's notification %s %q: %v", event, told.refund.body, err)
 	}
-	if refund.MchID != shopID || refund.OutTradeNo != "W000000001" || refund.OutRefundNo != "R000000001" || refund.Status != "SUCCESS" ||
+	if refund.MchID != shopID || refund.OutTradeNo != "W000000001" || refund.OutRefundNo != "R000000001" || refund.Status != "SUCCESS" || refund.Account == "" ||
 		refund.Amount.Total != 100 || refund.Amount.Refund != 40 {
 		t.Errorf("told %+v", refund)
 	}
