@@ -69,6 +69,7 @@ type Runtime struct {
 	loggingIn  keyedLocks[string] // by the state sent to WeChat
 	asked      asked
 	splitting  keyedLocks[SplitKey]
+	resplit    spacing[SplitKey] // splits that clients asked about
 	expiry     *expiry
 	refunds    *refundFollower
 	refreshed  spacing[RefundKey] // refunds that clients asked about
@@ -98,6 +99,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.refreshed.every = refreshSpacing
 	rt.asker = newAsker(rt)
 	rt.splits = &splitFollower{rt: rt}
+	rt.resplit.every = refreshSpacing
 	return rt, nil
 }
 

@@ -163,7 +163,7 @@ func (s *sharing) mustSplit(req relay.SplitRequest) relay.SplitView {
 
 func (s *sharing) shown(no string) relay.SplitView {
 	s.t.Helper()
-	v, err := s.Split(s.t.Context(), s.caller(s.client), no)
+	v, err := s.Split(s.t.Context(), s.caller(s.client), no, false)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -341,7 +341,7 @@ func TestSplitOfAnotherClient_C06(t *testing.T) {
 	if _, _, err := s.CreateSplit(t.Context(), s.caller(other), "A000000001", splitOf("S2", partFor("1900000300", 1))); kindOf(err) != relay.KindNotFound {
 		t.Errorf("split of another's order: %v", err)
 	}
-	if v, err := s.Split(t.Context(), s.caller(other), "S1"); kindOf(err) != relay.KindNotFound {
+	if v, err := s.Split(t.Context(), s.caller(other), "S1", true); kindOf(err) != relay.KindNotFound {
 		t.Errorf("another's split: %+v, %v", v, err)
 	}
 	if v, _, err := s.ReturnSplit(t.Context(), s.caller(other), "S1", relay.SplitReturnRequest{ReturnNo: "B1", Account: "1900000300", Amount: 1, Description: "x"}); kindOf(err) != relay.KindNotFound {
@@ -435,6 +435,45 @@ func TestSplitFollower(t *testing.T) {
 			t.Errorf("after a minute: %+v", v)
 		}
 	})
+}
+
+// TestSplitRefresh: a client that keeps asking makes WeChat be asked now and
+// then, and not at all about what is final.
+func TestSplitRefresh(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, memstore.New(), time.Hour)
+	s.mustSplit(splitOf("S1", partFor("1900000300", 30)))
+	s.clock = time.Now()
+	ask := func() relay.SplitView {
+		v, err := s.Split(t.Context(), s.caller(s.client), "S1", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	asked := func() int { return strings.Count(strings.Join(s.w.calls, "\n"), "query_split ") }
+	for range 5 {
+		if v := ask(); v.Status != relay.SplitProcessing {
+			t.Errorf("before the end: %+v", v)
+		}
+	}
+	if n := asked(); n != 1 {
+		t.Errorf("WeChat was asked %d times at once, want once", n)
+	}
+	s.w.results["1900000300"] = relay.ShareSuccess
+	s.clock = s.clock.Add(6 * time.Second)
+	if v := ask(); v.Status != relay.SplitFinished {
+		t.Errorf("at the end: %+v", v)
+	}
+	s.clock = s.clock.Add(time.Hour)
+	if ask(); asked() != 2 {
+		t.Errorf("WeChat was asked %d times, want two: what is final is not asked about", asked())
+	}
+	s.w.fail["query_split"] = errLost
+	s.mustSplit(splitOf("S2", partFor("1900000301", 30)))
+	if _, err := s.Split(t.Context(), s.caller(s.client), "S2", true); kindOf(err) != relay.KindUpstreamTimeout {
+		t.Errorf("without an answer: %v", err)
+	}
 }
 
 func TestSplitRefusedForGood(t *testing.T) {

@@ -32,6 +32,7 @@ type SplitReceiverView struct {
 // SplitReturnView is one return in it.
 type SplitReturnView struct {
 	ReturnNo    string            `json:"return_no"`
+	OutReturnNo string            `json:"out_return_no"`
 	SplitNo     string            `json:"split_no"`
 	Account     string            `json:"account"`
 	Amount      int64             `json:"amount"`
@@ -42,11 +43,17 @@ type SplitReturnView struct {
 }
 
 // Split tells a client the state of its split; another client's does not
-// exist (threats C06).
-func (s *Service) Split(ctx context.Context, caller *Caller, splitNo string) (SplitView, error) {
+// exist (threats C06). With refresh WeChat is asked first, unless nothing more
+// is expected of it or it was asked a moment ago.
+func (s *Service) Split(ctx context.Context, caller *Caller, splitNo string, refresh bool) (SplitView, error) {
 	key, err := s.splitOf(ctx, caller.Client, splitNo)
 	if err != nil {
 		return SplitView{}, err
+	}
+	if refresh && s.rt.resplit.allow(key, s.rt.now()) {
+		if err := s.followSplit(ctx, key); err != nil {
+			return SplitView{}, upstream(err)
+		}
 	}
 	return s.splitView(ctx, key)
 }
@@ -94,6 +101,7 @@ func (s *Service) splitView(ctx context.Context, key SplitKey) (SplitView, error
 func returnView(sp *Split, r *SplitReturn) SplitReturnView {
 	return SplitReturnView{
 		ReturnNo:    r.ReturnNo,
+		OutReturnNo: r.OutReturnNo,
 		SplitNo:     sp.SplitNo,
 		Account:     r.Account,
 		Amount:      r.AmountFen,

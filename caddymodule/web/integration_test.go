@@ -52,7 +52,13 @@ func newWorld(tb testing.TB, change ...func(*relay.Config)) *world {
 
 func newWorldOn(tb testing.TB, store relay.Store, change ...func(*relay.Config)) *world {
 	tb.Helper()
-	box, err := sandbox.New(sandbox.Options{})
+	return newWorldAt(tb, store, time.Now, sandbox.Options{}, change...)
+}
+
+// newWorldAt is a world whose relay has a clock of its own.
+func newWorldAt(tb testing.TB, store relay.Store, now func() time.Time, o sandbox.Options, change ...func(*relay.Config)) *world {
+	tb.Helper()
+	box, err := sandbox.New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -64,7 +70,7 @@ func newWorldOn(tb testing.TB, store relay.Store, change ...func(*relay.Config))
 		c(cfg)
 	}
 	log := slog.New(slog.DiscardHandler)
-	rt, err := relay.NewRuntime(relay.RuntimeOptions{Store: store, Now: time.Now, Rand: rand.Reader, Logger: log})
+	rt, err := relay.NewRuntime(relay.RuntimeOptions{Store: store, Now: now, Rand: rand.Reader, Logger: log})
 	if err != nil {
 		tb.Fatal(err)
 	}

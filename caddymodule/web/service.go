@@ -42,7 +42,7 @@ type Refunds interface {
 // Sharing is the clients' way to give parts of what they were paid to others.
 type Sharing interface {
 	CreateSplit(ctx context.Context, c *relay.Caller, orderNo string, req relay.SplitRequest) (v relay.SplitView, created bool, err error)
-	Split(ctx context.Context, c *relay.Caller, splitNo string) (relay.SplitView, error)
+	Split(ctx context.Context, c *relay.Caller, splitNo string, refresh bool) (relay.SplitView, error)
 	ReturnSplit(ctx context.Context, c *relay.Caller, splitNo string, req relay.SplitReturnRequest) (v relay.SplitReturnView, created bool, err error)
 	AddReceiver(ctx context.Context, c *relay.Caller, req relay.ReceiverRequest) (relay.ReceiverView, error)
 	DeleteReceiver(ctx context.Context, c *relay.Caller, req relay.ReceiverRequest) (relay.ReceiverView, error)

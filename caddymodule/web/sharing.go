@@ -43,14 +43,19 @@ func (x *exchange) showSplit() error {
 	if err != nil {
 		return err
 	}
-	if _, err := x.query(&s); err != nil {
+	query, err := x.query(&s, "refresh")
+	if err != nil {
+		return err
+	}
+	refresh, err := boolParam(query, "refresh")
+	if err != nil {
 		return err
 	}
 	splitNo, err := x.splitNo()
 	if err != nil {
 		return err
 	}
-	view, err := x.service.Split(x.r.Context(), s.caller, splitNo)
+	view, err := x.service.Split(x.r.Context(), s.caller, splitNo, refresh)
 	if err != nil {
 		return err
 	}

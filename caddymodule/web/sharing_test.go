@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/wxrelay/wxrelay/relay"
@@ -12,7 +13,7 @@ import (
 // fakeSharing is the part of the fake relay that shares.
 type fakeSharing struct {
 	createSplit func(orderNo string, req relay.SplitRequest) (relay.SplitView, bool, error)
-	split       func(splitNo string) (relay.SplitView, error)
+	split       func(splitNo string, refresh bool) (relay.SplitView, error)
 	returnSplit func(splitNo string, req relay.SplitReturnRequest) (relay.SplitReturnView, bool, error)
 	receiver    func(action string, req relay.ReceiverRequest) (relay.ReceiverView, error)
 }
@@ -21,8 +22,8 @@ func (f *fakeSharing) CreateSplit(_ context.Context, _ *relay.Caller, orderNo st
 	return f.createSplit(orderNo, req)
 }
 
-func (f *fakeSharing) Split(_ context.Context, _ *relay.Caller, splitNo string) (relay.SplitView, error) {
-	return f.split(splitNo)
+func (f *fakeSharing) Split(_ context.Context, _ *relay.Caller, splitNo string, refresh bool) (relay.SplitView, error) {
+	return f.split(splitNo, refresh)
 }
 
 func (f *fakeSharing) ReturnSplit(_ context.Context, _ *relay.Caller, splitNo string, req relay.SplitReturnRequest) (v relay.SplitReturnView, created bool, err error) {
@@ -52,7 +53,7 @@ func TestSharingRoutes(t *testing.T) {
 	}}
 	wantReturn := relay.SplitReturnRequest{ReturnNo: "B1", Account: "19", Amount: 5, Description: "back"}
 	wantReceiver := relay.ReceiverRequest{Type: relay.ReceiverMerchant, Account: "19", Name: "N", RelationType: "CUSTOM", CustomRelation: "friend"}
-	made := true
+	made, asksWeChat := true, false
 	same := func(got, want any) {
 		t.Helper()
 		if !reflect.DeepEqual(got, want) {
@@ -65,11 +66,15 @@ func TestSharingRoutes(t *testing.T) {
 			same(req, wantSplit)
 			return view, made, nil
 		},
-		split: func(splitNo string) (relay.SplitView, error) { same(splitNo, "S1"); return view, nil },
+		split: func(splitNo string, refresh bool) (relay.SplitView, error) {
+			same(splitNo, "S1")
+			same(refresh, asksWeChat)
+			return view, nil
+		},
 		returnSplit: func(splitNo string, req relay.SplitReturnRequest) (relay.SplitReturnView, bool, error) {
 			same(splitNo, "S1")
 			same(req, wantReturn)
-			return relay.SplitReturnView{ReturnNo: "B1", SplitNo: "S1", Account: "19", Amount: 5, Description: "back", Status: relay.ReturnProcessing, CreatedAt: "now"}, made, nil
+			return relay.SplitReturnView{ReturnNo: "B1", OutReturnNo: "out2", SplitNo: "S1", Account: "19", Amount: 5, Description: "back", Status: relay.ReturnProcessing, CreatedAt: "now"}, made, nil
 		},
 		receiver: func(action string, req relay.ReceiverRequest) (relay.ReceiverView, error) {
 			same(req, wantReceiver)
@@ -79,7 +84,7 @@ func TestSharingRoutes(t *testing.T) {
 	const (
 		splitBody    = `{"split_no":"S1","receivers":[{"type":"merchant_id","account":"19","name":"N","amount":30,"description":"part"}],"unfreeze":true}`
 		returnBody   = `{"return_no":"B1","account":"19","amount":5,"description":"back"}`
-		returnJSON   = `{"return_no":"B1","split_no":"S1","account":"19","amount":5,"description":"back","status":"processing","created_at":"now"}`
+		returnJSON   = `{"return_no":"B1","out_return_no":"out2","split_no":"S1","account":"19","amount":5,"description":"back","status":"processing","created_at":"now"}`
 		receiverBody = `{"type":"merchant_id","account":"19","name":"N","relation_type":"CUSTOM","custom_relation":"friend"}`
 	)
 	for _, tt := range []struct {
@@ -91,6 +96,8 @@ func TestSharingRoutes(t *testing.T) {
 		{"split made", "POST", "/v1/orders/A1/profit-sharing", splitBody, true, 201, viewJSON},
 		{"split repeated", "POST", "/v1/orders/A1/profit-sharing", splitBody, false, 200, viewJSON},
 		{"split shown", "GET", "/v1/profit-sharing/S1", "", false, 200, viewJSON},
+		{"split asked about", "GET", "/v1/profit-sharing/S1?refresh=true", "", false, 200, viewJSON},
+		{"split asked about wrongly", "GET", "/v1/profit-sharing/S1?refresh=1", "", false, 400, ""},
 		{"return made", "POST", "/v1/profit-sharing/S1/returns", returnBody, true, 201, returnJSON},
 		{"return repeated", "POST", "/v1/profit-sharing/S1/returns", returnBody, false, 200, returnJSON},
 		{"receiver added", "POST", "/v1/profit-sharing/receivers", receiverBody, false, 200, `{"type":"merchant_id","account":"19","relation_type":"add"}`},
@@ -103,7 +110,7 @@ func TestSharingRoutes(t *testing.T) {
 		{"order that none can have", "POST", "/v1/orders/A%201/profit-sharing", splitBody, false, 404, ""},
 		{"wrong method", "DELETE", "/v1/profit-sharing/receivers", "", false, 405, ""},
 	} {
-		made = tt.made
+		made, asksWeChat = tt.made, strings.HasSuffix(tt.path, "refresh=true")
 		w := f.do(t, tt.method, tt.path, tt.body, "Content-Type", "application/json")
 		if w.Code != tt.status || tt.want != "" && w.Body.String() != tt.want {
 			t.Errorf("%s: got %d %s, want %d %s", tt.name, w.Code, w.Body, tt.status, tt.want)
