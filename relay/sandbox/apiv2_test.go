@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
@@ -426,6 +427,26 @@ func TestAPIFaultsV2(t *testing.T) {
 	sendV2(s, unifiedOrder, string(edited(signedV2(payv2.SignMD5, orderV2()), "sign", "X").Encode()))
 	if len(s.faults.pending()) != 1 {
 		t.Error("a call with a wrong signature used up a fault")
+	}
+}
+
+// TestSlowAnswersV2: an answer that comes late, and one that never comes
+// although the call took effect.
+func TestSlowAnswersV2(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[string]time.Duration{faultAPISlow: standardSlow, faultAPITimeout: standardTimeout} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSandbox(t, Options{Now: time.Now})
+			mustStatus(t, post(t, s, "/sandbox/faults", `{"fault":"`+fault+`"}`), http.StatusOK)
+			began := time.Now()
+			gone := cutsConnection(func() { sendV2(s, unifiedOrder, string(signedV2(payv2.SignMD5, orderV2()).Encode())) })
+			if took := time.Since(began); took != want || gone != (fault == faultAPITimeout) {
+				t.Errorf("%s: took %v, want %v; cut %t", fault, took, want, gone)
+			}
+			if _, err := s.ledger.byOutTradeNo("T00001"); err != nil {
+				t.Errorf("%s: no effect: %v", fault, err)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -235,6 +236,20 @@ func TestConsoleRefundV2(t *testing.T) {
 			t.Errorf("%d notifications, the last %+v, %v", len(arrivals), note, err)
 		}
 	})
+}
+
+// A merchant without an APIv2 key cannot be told in the form of v2.
+func TestNoNotificationWithoutKeyV2(t *testing.T) {
+	t.Parallel()
+	const number = "1900000001"
+	s := newSandbox(t, Options{Merchants: []Merchant{{MchID: number, AppIDs: []string{DefaultAppID}}}})
+	o := order{orderKey: orderKey{MchID: number, OutTradeNo: "T00001"}, API: apiV2}
+	if note, err := s.paymentNotification(&o); !errors.Is(err, errNoNotifyKey) {
+		t.Errorf("payment: %+v, %v", note, err)
+	}
+	if note, err := s.refundNotification(&o, &refund{API: apiV2}); !errors.Is(err, errNoNotifyKey) {
+		t.Errorf("refund: %+v, %v", note, err)
+	}
 }
 
 // A whole payment and refund over real connections, with the merchant's

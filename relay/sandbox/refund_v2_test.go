@@ -79,6 +79,9 @@ func TestRefundRulesV2(t *testing.T) {
 	if got := outcomeV2(refundV2(t, s, "R1", 50)); got != "REFUND_FEE_MISMATCH" {
 		t.Errorf("the number with another amount: %s", got)
 	}
+	if got := outcomeV2(refundV2(t, s, "R1", 60, "refund_desc", "another reason")); got != "INVALID_REQUEST" {
+		t.Errorf("the number with another reason: %s", got)
+	}
 	if got := outcomeV2(refundV2(t, s, "R2", 41)); got != "ERROR" {
 		t.Errorf("more than is left: %s", got)
 	}
@@ -95,6 +98,26 @@ func TestRefundRulesV2(t *testing.T) {
 	callingV2(t, unpaid, unifiedOrder, orderV2())
 	if got := outcomeV2(refundV2(t, unpaid, "R1", 60)); got != "TRADE_STATE_ERROR" {
 		t.Errorf("of an unpaid order: %s", got)
+	}
+}
+
+// TestRefundLimitsV2: 50 refunds of one order, within a year.
+func TestRefundLimitsV2(t *testing.T) {
+	t.Parallel()
+	now := testNow
+	s := paidV2(t, Options{Now: func() time.Time { return now }})
+	for i := range maxRefunds {
+		if m := refundV2(t, s, "R"+strconv.Itoa(i), 1); outcomeV2(m) != "SUCCESS" {
+			t.Fatalf("refund %d: %q", i, m)
+		}
+	}
+	if m := refundV2(t, s, "R50", 1); m["err_code"] != "ERROR" || !strings.Contains(m["err_code_des"], "次数") {
+		t.Errorf("one too many: %q", m)
+	}
+	late := paidV2(t, Options{Now: func() time.Time { return now }})
+	now = now.Add(366 * 24 * time.Hour)
+	if got := outcomeV2(refundV2(t, late, "R1", 1)); got != "TRADE_OVERDUE" {
+		t.Errorf("after a year: %s", got)
 	}
 }
 
