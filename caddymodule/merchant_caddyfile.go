@@ -48,8 +48,8 @@ func (m *Merchant) unmarshalBlock(d *caddyfile.Dispenser) error {
 }
 
 func (m *Merchant) parseAPIv3(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := onlyBlock(d); err != nil {
+		return err
 	}
 	m.APIv3 = new(APIv3)
 	return parseBlock(d, words{
@@ -62,8 +62,8 @@ func (m *Merchant) parseAPIv3(d *caddyfile.Dispenser) error {
 }
 
 func (m *Merchant) parseAPIv2(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := onlyBlock(d); err != nil {
+		return err
 	}
 	m.APIv2 = new(APIv2)
 	return parseBlock(d, words{
@@ -83,8 +83,8 @@ func (c *APIv2) parseClientCertificate(d *caddyfile.Dispenser) error {
 }
 
 func (m *Merchant) parseAnomaly(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := onlyBlock(d); err != nil {
+		return err
 	}
 	m.Anomaly = new(Anomaly)
 	return parseBlock(d, words{

@@ -53,6 +53,15 @@ func oneArgument(set func(value string) error) func(*caddyfile.Dispenser) error 
 	}
 }
 
+// onlyBlock refuses arguments before a block. It does not quote them: somebody
+// may have written a key there.
+func onlyBlock(d *caddyfile.Dispenser) error {
+	if name := d.Val(); d.NextArg() {
+		return d.Errf("%s takes a block and no argument", name)
+	}
+	return nil
+}
+
 // inWord adds the word, the file and the line to what is wrong with a value.
 func inWord(d *caddyfile.Dispenser, name string, err error) error {
 	return d.WrapErr(fmt.Errorf("%s: %w", name, err))

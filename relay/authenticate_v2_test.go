@@ -96,9 +96,9 @@ func TestCompatMatrix_C02(t *testing.T) {
 	}
 }
 
-// TestCompatRefusalsAreAlike_C01_C17: who signs wrongly learns neither who
+// TestCompatRefusalsAreAlike_C01_C17_H05: who signs wrongly learns neither who
 // exists nor who may sign so.
-func TestCompatRefusalsAreAlike_C01_C17(t *testing.T) {
+func TestCompatRefusalsAreAlike_C01_C17_H05(t *testing.T) {
 	t.Parallel()
 	nobody := compatOrder("HMAC-SHA256")
 	nobody["client_id"] = "3000000000000003"
