@@ -197,7 +197,11 @@ func (s *Service) offer(ctx context.Context, o *Order, c *Client, req *CheckoutR
 		return s.notOffered(ctx, o.OrderKey, err, res)
 	}
 	w := wish{client: c, order: o.OrderKey, payerIP: s.visitorsIP(req.ClientIP)}
-	at := s.placeFor(req.Surroundings, c, m, w.payerIP)
+	at, ok := s.placeFor(req.Surroundings, c, m, w.payerIP)
+	if !ok {
+		err := refuse(KindUnavailable, "", "WeChat wants the public address of the phone, which the server does not see, or lets the merchant take no H5 payments")
+		return s.notOffered(ctx, o.OrderKey, err, res)
+	}
 	if at.need != "" {
 		res.Page.State, res.Page.Need = CheckoutWrongPlace, at.need
 		return nil
@@ -217,9 +221,9 @@ func (s *Service) offer(ctx context.Context, o *Order, c *Client, req *CheckoutR
 	default:
 	}
 	err = s.showPayment(ctx, &w, res)
-	known, ok := errors.AsType[*Error](err)
+	known, refused := errors.AsType[*Error](err)
 	switch {
-	case ok && w.trade == TradeH5 && saysNoLeave(known):
+	case refused && w.trade == TradeH5 && saysNoLeave(known):
 		s.log.WarnContext(ctx, "WeChat does not let this merchant take H5 payments; phones are sent another way",
 			"merchant", m.Name, "upstream_code", known.UpstreamCode)
 		m.noH5.note(s.rt.now())

@@ -38,17 +38,20 @@ var here = map[Surroundings][]place{
 
 // placeFor picks the trade type for where a page was opened, or says where
 // to go. Clients whose buyers pay in their own app or mini-program alone have
-// no cashier.
-func (s *Service) placeFor(where Surroundings, c *Client, m *merchant, payerIP string) place {
+// no cashier. It reports false when a phone is in the right place, and WeChat
+// cannot be asked for it.
+func (s *Service) placeFor(where Surroundings, c *Client, m *merchant, payerIP string) (place, bool) {
+	barred := false
 	for _, p := range here[where] {
-		if p.trade == TradeH5 && p.need == "" && (payerIP == "" || m.noH5.is(s.rt.now())) {
-			continue // WeChat wants the phone's address, and its leave
-		}
-		if s.possible(p.trade, c, m) {
-			return p
+		switch {
+		case !s.possible(p.trade, c, m):
+		case p.trade == TradeH5 && p.need == "" && (payerIP == "" || m.noH5.is(s.rt.now())):
+			barred = true // WeChat wants the phone's address, and gives its leave
+		default:
+			return p, true
 		}
 	}
-	return place{need: NeedApp}
+	return place{need: NeedApp}, !barred
 }
 
 // possible reports whether the client may use a trade type and the merchant

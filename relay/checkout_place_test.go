@@ -134,6 +134,21 @@ func TestCashierH5_I07(t *testing.T) {
 	}
 }
 
+// TestCashierH5Barred: the only way to pay is barred by something that the
+// buyer cannot mend: the page says so and sends him nowhere.
+func TestCashierH5Barred(t *testing.T) {
+	t.Parallel()
+	only := func(c *relay.Config) { c.Clients[0].Allow = []relay.TradeType{relay.TradeH5} }
+	b := newBench(t, memstore.New(), everyWay, only)
+	if page := b.visit(b.token("A000000001"), relay.SurroundPhone, "10.0.0.1"); page.State != relay.CheckoutTrouble {
+		t.Errorf("no public address: %s %s, want trouble", page.State, page.Need)
+	}
+	b.wechat.failing("prepay", &relay.GatewayError{Code: "NO_AUTH"})
+	if page := b.visit(b.token("A000000002"), relay.SurroundPhone, buyersIP); page.State != relay.CheckoutTrouble {
+		t.Errorf("no leave: %s %s, want trouble", page.State, page.Need)
+	}
+}
+
 // TestCashierH5ComesBack: WeChat leads the buyer back to the page, whatever
 // he did there. The page asks WeChat then, within limits, and asks the buyer
 // while nothing is known.

@@ -178,6 +178,9 @@ func (v *validation) clientBindings(c *Client, block string) {
 	case c.Merchant != "" && m == nil:
 		v.add(block, "merchant", fmt.Errorf("there is no merchant %q; known are %s", c.Merchant, quoted(v.config.merchantNames())))
 	}
+	if m != nil {
+		v.add(block, "allow", v.config.checkWays(c, m))
+	}
 	if c.Account == "" {
 		return
 	}
@@ -187,6 +190,23 @@ func (v *validation) clientBindings(c *Client, block string) {
 	case m != nil && !slices.Contains(m.Accounts, c.Account):
 		v.add(block, "account", fmt.Errorf("account %q is not bound to merchant %q; bound are %s", c.Account, m.Name, quoted(m.Accounts)))
 	}
+}
+
+// checkWays refuses a client for whom no trade type has an account: it could
+// never be paid.
+func (c *Config) checkWays(client *Client, m *Merchant) error {
+	if len(client.Allow) == 0 || len(m.Accounts) == 0 {
+		return nil // told otherwise
+	}
+	for _, t := range client.Allow {
+		rule, known := tradeRules[t]
+		for _, name := range m.Accounts {
+			if a := c.account(name); !known || a == nil || slices.Contains(rule.kinds, a.Kind) {
+				return nil // possible, or told otherwise
+			}
+		}
+	}
+	return fmt.Errorf("merchant %q has no account of the kind that %s needs; bind one to it, or allow another trade type", m.Name, client.Allow[0])
 }
 
 func (v *validation) clientAddresses(c *Client, block string) {

@@ -154,6 +154,9 @@ func TestConfigValidate(t *testing.T) {
 		{"notify format", func(c *Config) { c.Clients[0].Notify = "" }, "client bookshop: notify: "},
 		{"nothing allowed", func(c *Config) { c.Clients[0].Allow = nil }, "client bookshop: allow: at least one"},
 		{"trade type", func(c *Config) { c.Clients[0].Allow = []TradeType{"cash"} }, "client bookshop: allow: "},
+		{"nothing that has an account", func(c *Config) {
+			c.Clients[0].Allow = []TradeType{TradeApp, TradeMiniProgram}
+		}, `client bookshop: allow: merchant "main" has no account of the kind that app needs`},
 		{"rate", func(c *Config) { c.Clients[0].Rate = 0 }, "client bookshop: rate: "},
 		{"max amount", func(c *Config) { c.Clients[0].MaxAmountFen = -1 }, "client bookshop: max_amount: "},
 		{"daily amount", func(c *Config) { c.Clients[0].DailyFen = -1 }, "client bookshop: daily_amount: "},

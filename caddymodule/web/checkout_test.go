@@ -79,7 +79,8 @@ func TestCheckoutStates(t *testing.T) {
 		"trouble": {nil, relay.CheckoutTrouble, 503, desktopAgent, "unavailable", nil, nil},
 		"only in WeChat": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedWeChat }, relay.CheckoutWrongPlace, 200, desktopAgent, "wrong_place",
-			[]string{"<svg xmlns", publicURL + "/checkout/" + token}, nil,
+			[]string{"<svg xmlns", publicURL + "/checkout/" + token},
+			nil,
 		},
 		"not in WeChat": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedScreen }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
@@ -87,7 +88,8 @@ func TestCheckoutStates(t *testing.T) {
 		},
 		"only in a browser": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedBrowser }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
-			[]string{"Open in Browser", publicURL + "/checkout/" + token}, nil,
+			[]string{"Open in Browser", publicURL + "/checkout/" + token},
+			nil,
 		},
 		"only in an app": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedApp }, relay.CheckoutWrongPlace, 200, phoneAgent, "wrong_place",

@@ -27,7 +27,7 @@ func hearV3(t *testing.T, n *told) heard {
 	}
 	client, err := payv3.NewClient(payv3.ClientOptions{
 		MchID: c.MchID, CertificateSerial: c.CertificateSerial, PrivateKey: c.PrivateKey, APIv3Key: c.APIv3Key, Keys: ring,
-		HTTP: http.DefaultClient, BaseURL: "http://127.0.0.1:1", //nolint:forbidigo // calls nobody
+		HTTP: http.DefaultClient, BaseURL: "http://127.0.0.1:1",
 	})
 	if err != nil {
 		t.Fatal(err)
