@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -100,3 +101,17 @@ func (s *Service) PlayWeChatFor(name string, w WeChat) {
 
 // AskTick is the asker's rhythm.
 const AskTick = askTick
+
+// FollowRefunds tells or asks WeChat once about each refund that is due,
+// without the worker's pace.
+func (rt *Runtime) FollowRefunds(ctx context.Context) error {
+	var due []Task
+	err := rt.store.View(ctx, func(r Reader) (err error) {
+		due, err = r.Tasks(TaskFollowRefund, rt.now(), 1000)
+		return err
+	})
+	for _, t := range due {
+		err = errors.Join(err, rt.refunds.follow(ctx, rt.current.Load(), RefundKey{MchID: t.MchID, OutRefundNo: t.Number}))
+	}
+	return err
+}
