@@ -125,6 +125,9 @@ func (s *Store) openBadger() (*committer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := awaitEngineLock(s.opts.Path); err != nil {
+		return nil, err
+	}
 	if s.db, err = openEngine(s.opts.badger(logger{s.opts.Logger, s.alarm})); err != nil {
 		return nil, err
 	}

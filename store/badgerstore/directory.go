@@ -107,5 +107,7 @@ func (d *directory) has(name string) bool {
 	return err == nil
 }
 
-// close gives up the lock.
-func (d *directory) close() error { return d.lock.Close() }
+// close gives up the lock. Closing the file alone would not: a child that this
+// process is just starting holds a copy of it until it runs its own program,
+// and the next handle would find the store in use.
+func (d *directory) close() error { return errors.Join(unlockFile(d.lock), d.lock.Close()) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,37 @@ func lockFile(f *os.File) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// unlockFile gives the lock up for every copy of the open file.
+func unlockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
+// engineLockWait bounds the wait for Badger's own lock.
+const engineLockWait = time.Second
+
+// awaitEngineLock waits a moment while Badger's lock of the directory is
+// held. Badger gives it up by closing the directory, which leaves it to a child
+// that this process was just starting, until that runs its own program. One
+// that stays is Badger's to report.
+func awaitEngineLock(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // it was read only
+	tick := time.NewTicker(engineLockWait / 50)
+	defer tick.Stop()
+	for range 50 {
+		free, err := lockFile(dir)
+		if err != nil {
+			return err
+		}
+		if free {
+			return unlockFile(dir)
+		}
+		<-tick.C
+	}
+	return nil
 }
 
 // mapFile maps a file for reading; an empty one is nil.
