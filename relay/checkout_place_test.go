@@ -3,6 +3,7 @@ package relay_test
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -187,6 +188,30 @@ func TestCashierH5ComesBack(t *testing.T) {
 			t.Errorf("paid: %+v, want paid and the way back to the shop", page)
 		}
 	})
+}
+
+// TestConfirmThenH5: the second handshake survives the trip to WeChat and
+// back to the bare address, in the same browser and in no other.
+func TestConfirmThenH5(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, memstore.New(), everyWay, func(c *relay.Config) { c.Clients[0].Confirm = true })
+	token := b.token("A000000001")
+	path := "/checkout/" + token
+	query := "order_no=A000000001&amount=100&client_id=" + vectorClient + "&timestamp=" + strconv.FormatInt(time.Now().Unix(), 10) + "&nonce=n0nce-0000000003"
+	req := relay.CheckoutRequest{Token: token, Surroundings: relay.SurroundPhone, ClientIP: buyersIP}
+	req.Target = path + "?" + query + "&sig=" + relay.SignLink(relay.NewSecret(vectorSecret), vectorClient, "pay.example.com", path, query)
+	first, err := b.Checkout(t.Context(), req)
+	if err != nil || first.Page.State != relay.CheckoutH5 || first.BrowserID == "" {
+		t.Fatalf("signed link on a phone = %+v, %v; want a link to WeChat and a name for the browser", first, err)
+	}
+	req.Target = path
+	if _, err := b.Checkout(t.Context(), req); err == nil {
+		t.Error("another browser came in without a signed link")
+	}
+	req.BrowserID = first.BrowserID
+	if back, err := b.Checkout(t.Context(), req); err != nil || back.Page.State != relay.CheckoutReturned {
+		t.Errorf("back from WeChat = %+v, %v; want the question whether it is paid", back, err)
+	}
 }
 
 // TestCashierWithoutH5Leave: a merchant whom WeChat does not let take H5

@@ -84,7 +84,8 @@ func TestCheckoutStates(t *testing.T) {
 		},
 		"not in WeChat": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedScreen }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
-			[]string{publicURL + "/checkout/" + token}, []string{"<svg xmlns"},
+			[]string{publicURL + "/checkout/" + token},
+			[]string{"<svg xmlns"},
 		},
 		"only in a browser": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedBrowser }, relay.CheckoutWrongPlace, 200, weChatAgent, "wrong_place",
@@ -93,7 +94,8 @@ func TestCheckoutStates(t *testing.T) {
 		},
 		"only in an app": {
 			func(p *relay.CheckoutPage) { p.Need = relay.NeedApp }, relay.CheckoutWrongPlace, 200, phoneAgent, "wrong_place",
-			[]string{"own app or its WeChat mini-program"}, []string{"<svg xmlns", "readonly"},
+			[]string{"own app or its WeChat mini-program"},
+			[]string{"<svg xmlns", "readonly"},
 		},
 		"sandbox": {func(p *relay.CheckoutPage) { p.Sandbox = true }, relay.CheckoutClosed, 200, desktopAgent, "closed", []string{"SANDBOX"}, nil},
 	} {
