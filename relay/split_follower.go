@@ -66,24 +66,33 @@ func (f *splitFollower) round(ctx context.Context) {
 		s.log.Warn("looking for splits to follow failed", slog.Any("error", err))
 		return
 	}
+	var silent sync.Map // merchant numbers for which WeChat did not answer in this round
 	slots := make(chan struct{}, splitAtAll)
 	var wg sync.WaitGroup
 	for _, task := range due {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			f.follow(ctx, s, SplitKey{MchID: task.MchID, OutOrderNo: task.Number})
+			if _, put := silent.Load(task.MchID); !put && ctx.Err() == nil {
+				f.follow(ctx, s, SplitKey{MchID: task.MchID, OutOrderNo: task.Number}, &silent)
+			}
 		})
 	}
 	wg.Wait()
 }
 
-func (f *splitFollower) follow(ctx context.Context, s *Service, key SplitKey) {
+// follow follows one split. When WeChat does not answer for a merchant, its
+// other splits wait for the next round, so that they do not keep those of
+// other merchants waiting for their time-outs.
+func (f *splitFollower) follow(ctx context.Context, s *Service, key SplitKey, silent *sync.Map) {
 	ctx, cancel := context.WithTimeout(ctx, splitCall)
 	defer cancel()
 	err := s.followSplit(ctx, key)
 	if err == nil || errors.Is(err, context.Canceled) {
 		return
+	}
+	if _, answered := errors.AsType[*GatewayError](err); !answered {
+		silent.Store(key.MchID, true)
 	}
 	s.log.Warn("following a split failed", slog.String("out_order_no", key.OutOrderNo), slog.Any("error", err))
 }

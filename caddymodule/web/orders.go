@@ -42,7 +42,7 @@ func (x *exchange) showOrder() error {
 	if err != nil {
 		return err
 	}
-	refresh, err := boolParam(query, "refresh")
+	refresh, err := refreshParam(query)
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,7 @@ func (x *exchange) showRefund() error {
 	if err != nil {
 		return err
 	}
-	refresh, err := boolParam(query, "refresh")
+	refresh, err := refreshParam(query)
 	if err != nil {
 		return err
 	}

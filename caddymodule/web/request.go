@@ -298,15 +298,16 @@ func parseQuery(raw string, known ...string) (map[string]string, error) {
 	return out, nil
 }
 
-// boolParam reads true or false; absent is false.
-func boolParam(q map[string]string, name string) (bool, error) {
-	switch value, given := q[name]; {
+// refreshParam reads whether WeChat shall be asked first: true or false;
+// absent is false.
+func refreshParam(q map[string]string) (bool, error) {
+	switch value, given := q["refresh"]; {
 	case !given, value == "false":
 		return false, nil
 	case value == "true":
 		return true, nil
 	default:
-		return false, paramError(name, "must be true or false")
+		return false, paramError("refresh", "must be true or false")
 	}
 }
 

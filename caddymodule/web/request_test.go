@@ -446,7 +446,7 @@ func TestBooleansAreStrict(t *testing.T) {
 	for value, want := range map[string]string{
 		"true": "true", "false": "false", "True": "", "1": "", "": "", "yes": "", "true ": "",
 	} {
-		got, err := boolParam(map[string]string{"refresh": value}, "refresh")
+		got, err := refreshParam(map[string]string{"refresh": value})
 		if (err == nil) != (want != "") || (err == nil && fmt.Sprint(got) != want) {
 			t.Errorf("%q: got %v %v, want %q", value, got, err, want)
 		}

@@ -47,7 +47,7 @@ func (x *exchange) showSplit() error {
 	if err != nil {
 		return err
 	}
-	refresh, err := boolParam(query, "refresh")
+	refresh, err := refreshParam(query)
 	if err != nil {
 		return err
 	}
