@@ -12,6 +12,7 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/core/auth/verifiers"
 	"github.com/wechatpay-apiv3/wechatpay-go/core/notify"
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments"
+	"github.com/wechatpay-apiv3/wechatpay-go/services/refunddomestic"
 	"github.com/wxrelay/wxrelay/relay"
 )
 
@@ -36,8 +37,11 @@ func TestNotifyWeChatV3(t *testing.T) {
 	t.Parallel()
 	key, public := newNotifyKey(t)
 	shop := newReceiver(t, noContent)
-	newRelay(t, shop.url, setup{format: relay.NotifyWeChatV3, key: key}, newTell).sell(t)
+	r := newRelay(t, shop.url, setup{format: relay.NotifyWeChatV3, key: key}, newTell)
+	r.sell(t)
 	n := shop.next(t)
+	r.giveBack(t)
+	back := shop.next(t)
 	if id := n.header.Get("Wechatpay-Serial"); id != key.ID() || !strings.HasPrefix(id, "PUB_KEY_ID_") {
 		t.Errorf("signed by %s, want %s", id, key.ID())
 	}
@@ -58,6 +62,16 @@ func TestNotifyWeChatV3(t *testing.T) {
 		}
 		if event.EventType != "TRANSACTION.SUCCESS" || *paid.OutTradeNo != "A000000001" || *paid.Mchid != clientID || *paid.Amount.Total != 100 || *paid.TradeState != "SUCCESS" {
 			t.Errorf("the notification says %s %s", event.EventType, paid)
+		}
+		if request, err = back.request(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		refund := new(refunddomestic.Refund)
+		if event, err = handler.ParseNotifyRequest(t.Context(), request, refund); err != nil {
+			t.Fatal(err)
+		}
+		if event.EventType != "REFUND.SUCCESS" || *refund.OutRefundNo != "R000000001" || *refund.OutTradeNo != "A000000001" || *refund.Amount.Refund != 40 {
+			t.Errorf("the refund notice says %s %s", event.EventType, refund)
 		}
 	})
 	t.Run("gopay", func(t *testing.T) {
@@ -93,6 +107,10 @@ func TestNotifyWeChatV3(t *testing.T) {
 		paid := openV3(t, n, newTell, map[string]string{key.ID(): string(key.PublicPEM())})
 		if !paid.Verified || paid.Resource.OutTradeNo != "A000000001" || paid.Resource.MchID != clientID || paid.Resource.TradeState != "SUCCESS" {
 			t.Errorf("the notification says %+v", paid)
+		}
+		refund := openV3(t, back, newTell, map[string]string{key.ID(): string(key.PublicPEM())})
+		if !refund.Verified || refund.Resource.OutRefundNo != "R000000001" || refund.Resource.RefundStatus != "SUCCESS" {
+			t.Errorf("the refund notice says %+v", refund)
 		}
 	})
 }
@@ -136,9 +154,25 @@ func TestNotifyWeChatV2(t *testing.T) {
 			if ok, _ := gopayv2.VerifySign(oldTell, c.signType, copied(paid)); ok {
 				t.Error("another secret verifies it")
 			}
+			r.giveBack(t)
+			back := shop.next(t)
+			if request, err = back.request(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			notice, err := gopayv2.ParseRefundNotify(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refund, err := gopayv2.DecryptRefundNotifyReqInfo(notice.ReqInfo, newTell)
+			if err != nil || notice.MchId != clientID || refund.OutRefundNo != "R000000001" || refund.RefundFee != "40" || refund.RefundStatus != "SUCCESS" {
+				t.Errorf("the refund notice says %+v %+v, %v", notice, refund, err)
+			}
 			needNode(t)
 			if opened := openV2(t, n, newTell); !opened.Verified || opened.Resource.MchIDV2 != clientID || opened.Resource.TotalFee != "100" {
 				t.Errorf("the plugin reads %+v", opened)
+			}
+			if opened := openV2(t, back, newTell); opened.Resource.OutRefundNo != "R000000001" || opened.Resource.RefundFee != "40" {
+				t.Errorf("the plugin reads the refund notice as %+v", opened)
 			}
 		})
 	}

@@ -49,7 +49,7 @@ type setup struct {
 
 func newRelay(t *testing.T, notifyURL string, how setup, secrets ...string) *relayed {
 	t.Helper()
-	box, err := sandbox.New(sandbox.Options{})
+	box, err := sandbox.New(sandbox.Options{TimeScale: 1.0 / 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func config(publicURL *url.URL, platform, notifyURL string, how setup, secrets [
 	c := sandbox.DefaultCredentials()
 	client := &relay.Client{
 		Name: "shop", ID: clientID, Secrets: []relay.Secret{relay.NewSecret(clientSecret)}, Merchant: "main",
-		NotifyURL: notifyURL, Notify: cmp.Or(how.format, relay.NotifyStandard), Compat: how.compat, Callback: relay.CallbackRelay, Allow: []relay.TradeType{relay.TradeNative}, Rate: 1000,
+		NotifyURL: notifyURL, Notify: cmp.Or(how.format, relay.NotifyStandard), Compat: how.compat, Callback: relay.CallbackRelay, Allow: []relay.TradeType{relay.TradeNative}, AllowRefund: true, Rate: 1000,
 		Schedule: relay.DefaultSchedule(), AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	}
 	for _, s := range secrets {
@@ -146,6 +146,16 @@ func (r *relayed) sell(t *testing.T) {
 	r.sandbox.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/sandbox/pay", strings.NewReader(`{"code_url":"`+p.CodeURL+`"}`)))
 	if w.Code != http.StatusOK {
 		t.Fatalf("paying = %d %s", w.Code, w.Body)
+	}
+}
+
+// giveBack refunds a part of what sell sold.
+func (r *relayed) giveBack(t *testing.T) {
+	t.Helper()
+	if _, _, err := r.service.CreateRefund(t.Context(), r.caller(t, freshNonce()), "A000000001", relay.CreateRefundRequest{
+		RefundNo: "R000000001", Amount: new(int64(40)), Reason: "cold",
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
