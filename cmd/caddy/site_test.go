@@ -21,6 +21,7 @@ type layout struct {
 	url      string // public_url of the relay
 	platform string // the sandbox
 	store    string // directory
+	zone     string // of the process's clock; empty: the machine's
 }
 
 // setup says how a test's server differs from the plain one.
@@ -140,7 +141,11 @@ func start(t *testing.T, s setup) *server {
 // start starts a server with what is written.
 func (l *layout) start(t *testing.T) *server {
 	t.Helper()
-	p := run(t, l.home, l.config, environment())
+	env := environment()
+	if l.zone != "" {
+		env = append(env, "TZ="+l.zone)
+	}
+	p := run(t, l.home, l.config, env)
 	client := &http.Client{
 		Timeout:       patience,
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
