@@ -21,6 +21,7 @@ const (
 	fieldResultCode = "result_code"
 	fieldErrCode    = "err_code"
 	fieldReqInfo    = "req_info"
+	fieldAttach     = "attach"
 )
 
 // errNumber says that a number is not written as WeChat writes it.

@@ -68,6 +68,9 @@ func (c *Client) paymentNotice(m Message) (*Transaction, error) {
 	if err := c.verifyNotification(m); err != nil {
 		return nil, err
 	}
+	if err := m.checkUncut(); err != nil {
+		return nil, err
+	}
 	if m[fieldReturnCode] != codeSuccess || m[fieldResultCode] != codeSuccess {
 		return nil, errors.New("does not say that a payment succeeded")
 	}
@@ -80,6 +83,19 @@ func (c *Client) paymentNotice(m Message) (*Transaction, error) {
 		return nil, d.err
 	}
 	return decodeTransaction(m, StateSuccess)
+}
+
+// checkUncut makes sure that the signed text was not cut into other fields
+// than WeChat did (threat A14). A field that swallowed its neighbour reads like
+// two; WeChat's own values never do. Only attach may, which its merchant chose,
+// and which therefore must be compared with what was ordered.
+func (m Message) checkUncut() error {
+	for name, value := range m {
+		if name != fieldAttach && Ambiguous(value) {
+			return errors.New("a field could pass for two")
+		}
+	}
+	return nil
 }
 
 // verifyNotification expects the algorithm of the orders, and the weaker one

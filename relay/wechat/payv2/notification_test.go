@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"maps"
+	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -231,6 +232,51 @@ func TestResplitFields_A14(t *testing.T) {
 	want.Attach = "x" // so that a comparison with the stored one fails
 	if *n.Payment != *want {
 		t.Errorf("got %+v, want %+v", n.Payment, want)
+	}
+}
+
+// TestResplitProperty_A14: however the signed text is cut into fields, what is
+// accepted says the same of the money. Only attach, which is what a stranger
+// may have chosen, can come out shorter, and must be compared.
+func TestResplitProperty_A14(t *testing.T) {
+	t.Parallel()
+	genuine := paymentFields("attach", "x&attach_z=1&b=2")
+	sign := Sign(genuine, []byte(testKey), SignHMACSHA256)
+	tokens := strings.Split(string(signText(genuine)), "&")
+	c := newTestClient(t, nil)
+	want := goodPayment()
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	passed := map[string]bool{}
+	for range 10000 {
+		m := Message{"sign": sign}
+		name, value, _ := strings.Cut(tokens[0], "=")
+		for _, token := range tokens[1:] {
+			// Mostly cut where the fields are, for most other cuts are refused at once.
+			next, rest, _ := strings.Cut(token, "=")
+			_, field := genuine[next]
+			if (random.IntN(8) == 0) == field {
+				value += "&" + token
+				continue
+			}
+			m[name] = value
+			name, value = next, rest
+		}
+		m[name] = value
+		if Sign(m, []byte(testKey), SignHMACSHA256) != sign {
+			continue
+		}
+		n, err := c.ParseNotification(m.Encode())
+		if err != nil {
+			continue
+		}
+		passed[n.Payment.Attach] = true
+		n.Payment.Attach = want.Attach
+		if *n.Payment != *want {
+			t.Fatalf("%q reads as %+v", m, n.Payment)
+		}
+	}
+	if len(passed) < 2 {
+		t.Errorf("no other cut passed, so that nothing was shown: %v", passed)
 	}
 }
 

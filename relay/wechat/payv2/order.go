@@ -89,7 +89,7 @@ func (r *UnifiedOrderRequest) encode() (Message, error) {
 	m.set("device_info", r.DeviceInfo)
 	m.set("body", r.Body)
 	m.set("detail", r.Detail)
-	m.set("attach", r.Attach)
+	m.set(fieldAttach, r.Attach)
 	m.set("out_trade_no", r.OutTradeNo)
 	m.setFen("total_fee", r.TotalFen)
 	m.set("spbill_create_ip", r.ClientIP)

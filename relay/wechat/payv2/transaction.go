@@ -65,7 +65,7 @@ func decodeTransaction(m Message, state TradeState) (*Transaction, error) {
 		CashFen:        d.fen("cash_fee"),
 		FeeType:        m["fee_type"],
 		BankType:       m["bank_type"],
-		Attach:         m["attach"],
+		Attach:         m[fieldAttach],
 		TimeEnd:        d.time("time_end", beijing.Compact),
 	}
 	if t.TradeState == StateSuccess || t.TradeState == StateRefund {
@@ -87,7 +87,7 @@ func (t *Transaction) Fields() Message {
 	t.addTo(m)
 	m.set("trade_state", string(t.TradeState))
 	m.set("trade_state_desc", t.TradeStateDesc)
-	m.set("attach", t.Attach)
+	m.set(fieldAttach, t.Attach)
 	if t.TransactionID == "" {
 		return m
 	}
