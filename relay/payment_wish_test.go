@@ -424,3 +424,26 @@ func (b *bench) pay(c *relay.Client, no string) (relay.PaymentInvocation, error)
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestGenerationTakenAway: a payment that was made in a generation whose
+// credentials are gone is of no use to the buyer, as WeChat takes a payment's
+// signature in its own generation alone. It is closed and made anew.
+func TestGenerationTakenAway(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	older := newBench(t, store, func(c *relay.Config) {
+		c.Merchants[0].APIv2 = &relay.APIv2Credentials{Key: relay.NewSecret(strings.Repeat("2", 32)), SignType: relay.V2SignMD5}
+		c.Merchants[0].Prefer = relay.APIv2
+	})
+	key := older.order("A000000001")
+	first := older.native(key)
+	newer := newBench(t, store)
+	newer.wechat.payments, newer.wechat.told = older.wechat.payments, older.wechat.told
+	second, created, err := newer.Payable(t.Context(), newer.client, key, relay.TradeNative, "")
+	if err != nil || !created || second.API != relay.APIv3 || first.API != relay.APIv2 {
+		t.Fatalf("Payable = %s by %s, created %t, %v; want a new one by v3 in place of one by v2", second.OutTradeNo, second.API, created, err)
+	}
+	if v := newer.view(key); v.Payments[0].Status != relay.PaymentClosed || newer.wechat.count("close") != 1 {
+		t.Errorf("the old payment is %s after %d closes, want it closed at WeChat", v.Payments[0].Status, newer.wechat.count("close"))
+	}
+}
