@@ -2,6 +2,8 @@ package relay_test
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -78,7 +80,12 @@ func openBadger(t *testing.T) modelStore {
 		return s
 	}
 	t.Cleanup(func() {
-		if err := current.Close(); err != nil {
+		// Whatever happened, records and indexes fit each other (the oracle I).
+		report, err := current.Verify(context.WithoutCancel(t.Context()))
+		if err == nil {
+			err = report.Err()
+		}
+		if err := errors.Join(err, current.Close()); err != nil {
 			t.Error(err)
 		}
 	})

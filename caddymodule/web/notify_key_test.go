@@ -28,8 +28,13 @@ func TestNotifyKey(t *testing.T) {
 		accept string
 		json   bool
 	}{
-		{"", false}, {"*/*", false}, {"application/x-pem-file", false}, {"text/html,application/xhtml+xml", false},
-		{"application/json", true}, {"application/json, text/plain, */*", true}, {"Application/JSON;q=0.9", true},
+		{"", false},
+		{"*/*", false},
+		{"application/x-pem-file", false},
+		{"text/html,application/xhtml+xml", false},
+		{"application/json", true},
+		{"application/json, text/plain, */*", true},
+		{"Application/JSON;q=0.9", true},
 	} {
 		w := f.do(t, http.MethodGet, "/v1/notify-key", "", "Accept", c.accept)
 		if w.Code != http.StatusOK || w.Header().Get("Wechatpay-Serial") != key.ID() {
