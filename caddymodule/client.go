@@ -34,7 +34,8 @@ type Client struct {
 
 	// NotifySecrets sign what the client is told, and return links: 32
 	// characters of 0-9 A-Z a-z each. Two may live side by side, during
-	// rotation, and both sign then. The default is derived from each of
+	// rotation, and both sign then; formats with room for one signature, get
+	// and WeChat's own, use the first. The default is derived from each of
 	// Secrets: the bytes of HMAC-SHA256 with the secret as key over
 	// "wxrelay notify v1", each modulo 62 as an index into 0-9 A-Z a-z.
 	// Write placeholders.
