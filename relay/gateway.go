@@ -166,6 +166,9 @@ type GatewayError struct {
 	Code       string // WeChat's code, underscores kept
 	RequestID  string // WeChat's id of the call, by which its support finds the cause; may be empty
 	Retryable  bool   // the same call may succeed later
+	// Repeat says that the call was tried before without a clear answer: what
+	// is refused may have been done by then.
+	Repeat bool
 }
 
 // Error names the call, the status, WeChat's code and its request id.

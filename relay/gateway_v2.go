@@ -70,7 +70,7 @@ func (g *gatewayV2) told(op string, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		outcome = "refused"
-		err = &GatewayError{Op: op, HTTPStatus: refused.HTTPStatus, Code: codeV2(refused), Retryable: refused.Retryable()}
+		err = &GatewayError{Op: op, HTTPStatus: refused.HTTPStatus, Code: codeV2(refused), Retryable: refused.Retryable(), Repeat: refused.Repeat}
 	case err != nil:
 		outcome = "failed"
 		err = fmt.Errorf("%s: %w", op, err)

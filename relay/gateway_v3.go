@@ -88,7 +88,10 @@ func (g *gatewayV3) told(op string, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		outcome = "refused"
-		err = &GatewayError{Op: op, HTTPStatus: refused.HTTPStatus, Code: refused.Code, RequestID: refused.RequestID, Retryable: refused.Retryable()}
+		err = &GatewayError{
+			Op: op, HTTPStatus: refused.HTTPStatus, Code: refused.Code, RequestID: refused.RequestID,
+			Retryable: refused.Retryable(), Repeat: refused.Repeat,
+		}
 	case err != nil:
 		outcome = "failed"
 		err = fmt.Errorf("%s: %w", op, err)

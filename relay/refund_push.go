@@ -113,7 +113,7 @@ func (s *Service) callRefund(ctx context.Context, m *merchant, r *Refund, within
 func (s *Service) tellRefund(ctx context.Context, g Gateway, r *Refund) (RefundStatement, error) {
 	st, err := g.Refund(ctx, r)
 	var refused *GatewayError
-	if r.Calls <= 1 || !errors.As(err, &refused) || refusalOfRefund(refused) != refusedForGood {
+	if !errors.As(err, &refused) || refusalOfRefund(refused) != refusedForGood || r.Calls <= 1 && !refused.Repeat {
 		return st, err
 	}
 	st, asked := g.QueryRefund(ctx, r)

@@ -55,7 +55,7 @@ func (s *Service) tellSplit(ctx context.Context, sp *Split) (news splitNews, err
 	}
 	if sp.Status == SplitProcessing {
 		var st SplitStatement
-		st, err = tellOrAsk(sp.WeChatID != "", sp.Calls > 0,
+		st, err = tellOrAsk(sp.WeChatID != "", sp.Calls > 0 || s.begunBefore(sp.CreatedAt),
 			func() (SplitStatement, error) { return g.Split(ctx, sp) }, func() (SplitStatement, error) { return g.QuerySplit(ctx, sp) })
 		switch refused, _ := errors.AsType[*GatewayError](err); {
 		case err == nil:
@@ -72,7 +72,7 @@ func (s *Service) tellSplit(ctx context.Context, sp *Split) (news splitNews, err
 		if r.Status != ReturnProcessing {
 			continue
 		}
-		st, returnErr := tellOrAsk(r.ReturnID != "", sp.Calls > 0,
+		st, returnErr := tellOrAsk(r.ReturnID != "", sp.Calls > 0 || s.begunBefore(r.CreatedAt),
 			func() (ReturnStatement, error) { return g.ReturnSplit(ctx, sp, r) }, func() (ReturnStatement, error) { return g.QueryReturn(ctx, sp, r) })
 		if refused, ok := errors.AsType[*GatewayError](returnErr); ok && refusedFinally(returnErr) {
 			st = ReturnStatement{Status: ReturnFailed, FailReason: refused.Code}
@@ -84,6 +84,10 @@ func (s *Service) tellSplit(ctx context.Context, sp *Split) (news splitNews, err
 	}
 	return news, err
 }
+
+// begunBefore reports whether what was made then was left to the follower: the
+// call of its maker may have succeeded before the relay could note it.
+func (s *Service) begunBefore(at time.Time) bool { return s.rt.now().Sub(at) >= splitFirstAsk }
 
 // tellOrAsk asks WeChat about what it has accepted, and otherwise tells it. A
 // refusal is final only when no earlier call can have succeeded unheard, for
@@ -98,7 +102,8 @@ func tellOrAsk[St any](accepted, before bool, tell, ask func() (St, error)) (St,
 		return st, err
 	}
 	st, err := tell()
-	if !refusedFinally(err) || !before {
+	refusal, ok := errors.AsType[*GatewayError](err)
+	if !ok || refusal.Retryable || !before && !refusal.Repeat {
 		return st, err
 	}
 	st, askErr := ask()

@@ -23,7 +23,9 @@ type sharingWeChat struct {
 	results map[string]relay.ShareResult // by account; none: pending
 	back    relay.SplitReturnStatus      // of returns
 	lost    map[string]bool              // calls whose answer is lost after they took effect
-	changed []relay.Receiver
+
+	splitDone error // answers a split that took effect
+	changed   []relay.Receiver
 }
 
 var errLost = errors.New("connection reset")
@@ -62,7 +64,7 @@ func (w *sharingWeChat) Split(_ context.Context, sp *relay.Split) (relay.SplitSt
 	if w.lost["split"] {
 		return relay.SplitStatement{}, errLost
 	}
-	return w.statement(sp.OutOrderNo), nil
+	return w.statement(sp.OutOrderNo), w.splitDone
 }
 
 func (w *sharingWeChat) QuerySplit(_ context.Context, sp *relay.Split) (relay.SplitStatement, error) {

@@ -37,6 +37,9 @@ type APIError struct {
 	ReturnFail bool   // the communication failed: nothing of the answer is signed
 	Code       string // such as PARAM_ERROR; empty when the answer had none
 	Message    string // WeChat's words, cut to 256 bytes; may quote parameters
+	// Repeat says that the call was tried before without a clear answer, so
+	// that what was refused may have been done already.
+	Repeat bool
 }
 
 // Error names the call, the status and the code, but not the message, which

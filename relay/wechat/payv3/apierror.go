@@ -19,6 +19,9 @@ type APIError struct {
 	Message    string // WeChat's words, cut to 256 bytes; may quote parameters
 	RequestID  string // WeChat's id of the call, for its support
 	Field      string // JSON pointer to the parameter at fault, if one is named
+	// Repeat says that the call was tried before without a clear answer, so
+	// that what was refused may have been done already.
+	Repeat bool
 
 	retryAfter time.Duration // of a 429
 }

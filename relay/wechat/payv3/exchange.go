@@ -58,7 +58,8 @@ func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 			probed = probed || e.Reason == ReasonProbe
 		}
 		if !next.again || ctx.Err() != nil || !transport.Pause(ctx, c.jitter(next.wait)) {
-			if _, ok := errors.AsType[*APIError](err); ok {
+			if refused, ok := errors.AsType[*APIError](err); ok {
+				refused.Repeat = tries > 1
 				return nil, err // names the call itself
 			}
 			return nil, fmt.Errorf("%s: giving up after %d tries: %w", cl.op, tries, err)
