@@ -123,6 +123,13 @@ func TestCompatV2_C02(t *testing.T) {
 	if a := s.sendV2(t, http.MethodPost, "/v1/orders/C000000001/close", v2Fields(shopID, shopSecret, "HMAC-SHA256", nil)); a.status != http.StatusOK {
 		t.Errorf("closing by HMAC-SHA256: %s, want 200", a)
 	}
+	refund := map[string]string{"order_no": "C000000001", "refund_no": "R1", "amount": "1"}
+	if a := s.sendV2(t, http.MethodPost, "/v1/orders/C000000001/refunds", v2Fields(md5ID, otherSecret, "MD5", refund)); a.status != http.StatusUnauthorized {
+		t.Errorf("a refund by MD5: %s, want 401", a)
+	}
+	if a := s.sendV2(t, http.MethodPost, "/v1/orders/C000000001/refunds", v2Fields(shopID, shopSecret, "HMAC-SHA256", refund)); a.code() != "NO_AUTH" {
+		t.Errorf("a refund by HMAC-SHA256 where refunds are not allowed: %s, want NO_AUTH", a)
+	}
 	if a := s.sendV2(t, http.MethodGet, "/v1/events", v2Fields(shopID, shopSecret, "HMAC-SHA256", map[string]string{"limit": "10"})); a.status != http.StatusOK {
 		t.Errorf("events: %s, want 200", a)
 	}
