@@ -216,6 +216,7 @@ func TestClientTradeBill(t *testing.T) {
 		{"unpacked on the way", good, []byte(goodBill), true},
 		{"upper-case hash", announce("SHA1", strings.ToUpper(hashOf(goodBill)), address), packedBill(t, goodBill), true},
 		{"another host is not asked", announce("SHA1", hashOf(goodBill), "https://evil.example/v3/billdownload/file?token=a%2Bb_c-d"), packedBill(t, goodBill), true},
+		{"behind a path", announce("SHA1", hashOf(goodBill), "https://api.example/wechat/v3/billdownload/file?token=a%2Bb_c-d"), packedBill(t, goodBill), true},
 		{"amount changed on the way", good, packedBill(t, strings.Replace(goodBill, "`10.00", "`90.00", 1)), false},
 		{"cut on the way", good, packedBill(t, goodBill)[:40], false},
 		{"nothing", good, nil, false},
