@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"reflect"
@@ -85,7 +86,8 @@ func (c *compatCall) knows(name string) bool {
 // one that is not. They come from the query, or from a body whose type is
 // said rightly, and never from both (threats C14).
 func (x *exchange) compatFields(call *compatCall, body []byte) (map[string]string, error) {
-	inQuery, inBody := mentionsSign(x.r.URL.RawQuery), mentionsSign(string(body))
+	// A cheap look spares most requests a second reading.
+	inQuery, inBody := strings.Contains(x.r.URL.RawQuery, "sign"), bytes.Contains(body, []byte("sign"))
 	if !inQuery && !inBody {
 		return nil, nil
 	}
@@ -117,16 +119,12 @@ func (x *exchange) compatFields(call *compatCall, body []byte) (map[string]strin
 			return nil, paramError("", "a field is not known here; with a v2-style signature only documented names are taken")
 		}
 	}
-	return fields, nil
+	return withoutEmpty(fields), nil
 }
-
-// mentionsSign is a cheap look that spares most requests a second reading.
-func mentionsSign(text string) bool { return strings.Contains(text, "sign") }
 
 // parseForm reads fields as application/x-www-form-urlencoded: plain names,
 // each once, each with =. What other parsers let pass, such as ";" between
-// fields, is refused (threats C14). A field without a value is the same as
-// none to the v2 rule, and so it is here.
+// fields, is refused (threats C14).
 func parseForm(text string) (map[string]string, error) {
 	fields := make(map[string]string)
 	for pair := range strings.SplitSeq(text, "&") {
@@ -140,7 +138,7 @@ func parseForm(text string) (map[string]string, error) {
 		}
 		fields[name] = value
 	}
-	return withoutEmpty(fields), nil
+	return fields, nil
 }
 
 // parseFlat reads fields from a JSON object of texts, integers and flags. An
@@ -165,9 +163,11 @@ func parseFlat(body []byte) (map[string]string, error) {
 			return nil, paramError(m.Name, "must be a text, an integer, true or false: a v2-style signature covers no other values")
 		}
 	}
-	return withoutEmpty(fields), nil
+	return fields, nil
 }
 
+// withoutEmpty leaves out fields without a value: to the v2 rule they are the
+// same as none, and so they are here.
 func withoutEmpty(fields map[string]string) map[string]string {
 	for name, value := range fields {
 		if value == "" {
