@@ -362,3 +362,25 @@ func TestFollowCase(t *testing.T) {
 		c.Merchants[0].Anomaly = relay.AnomalyPolicy{DuplicatePayment: relay.PolicyRefund}
 	})
 }
+
+// TestFollowAsksDespiteRefresh: a client that asks again and again in the
+// first minute does not use up the relay's own questions.
+func TestFollowAsksDespiteRefresh(t *testing.T) {
+	t.Parallel()
+	following(t, func(t *testing.T, b *bench, _ func()) {
+		key, _ := b.paidOrder("A000000001")
+		r := b.giveBack(key, "R1", 30)
+		for range 12 {
+			time.Sleep(6 * time.Second)
+			if _, err := b.Refund(t.Context(), b.caller(b.client), "R1", true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b.wechat.refunded(r.OutRefundNo, relay.RefundStateSuccess, time.Now())
+		time.Sleep(15 * time.Minute)
+		synctest.Wait()
+		if v := b.own("R1"); v.Status != relay.RefundSucceeded {
+			t.Errorf("refund = %+v a quarter of an hour after its end, want it succeeded", v)
+		}
+	})
+}

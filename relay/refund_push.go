@@ -26,6 +26,10 @@ var (
 	askPauses  = []time.Duration{5 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour}
 )
 
+// askAgeShare is how many times its age a refund waits at most: as the pauses
+// have it after their first one.
+const askAgeShare = 6
+
 // pauseAfter is the pause after a number of calls.
 func pauseAfter(pauses []time.Duration, calls int) time.Duration {
 	return pauses[min(max(calls, 0), len(pauses)-1)]
@@ -36,7 +40,10 @@ func pauseAfter(pauses []time.Duration, calls int) time.Duration {
 func (r *Refund) nextAsk(now time.Time) time.Time {
 	switch {
 	case r.Status == RefundProcessing:
-		return now.Add(pauseAfter(askPauses, r.Calls))
+		// Its client's questions count as calls, and must not put off ours: no
+		// pause is longer than the schedule has it at the refund's age.
+		longest := max(askAgeShare*now.Sub(r.CreatedAt), askPauses[0])
+		return now.Add(min(pauseAfter(askPauses, r.Calls), longest))
 	case r.Status == RefundAbnormal && now.Before(r.CreatedAt.Add(abnormalPatience)):
 		return now.Add(24 * time.Hour) // mended by hand, in its own time
 	default:
