@@ -101,7 +101,7 @@ func (x *resolution) apply(tx Tx) error {
 	}
 	if c.Status != CaseHeld {
 		x.result = c
-		return x.repeats(&c)
+		return x.repeats(tx, &c)
 	}
 	switch x.Action {
 	case ActionRefund:
@@ -124,13 +124,31 @@ func (x *resolution) apply(tx Tx) error {
 
 // repeats lets the word that ended a case be said again, for an operator who
 // did not hear the answer.
-func (x *resolution) repeats(c *Case) error {
-	same := c.Reason == x.Reason && c.ResolvedBy == x.By
-	gaveBack := c.Status == CaseRefunding || c.Status == CaseRefunded
-	if same && gaveBack == (x.Action == ActionRefund) {
+func (x *resolution) repeats(r Reader, c *Case) error {
+	done, err := ended(r, c)
+	if err != nil {
+		return err
+	}
+	if done == x.Action && c.Reason == x.Reason && c.ResolvedBy == x.By {
 		return nil
 	}
 	return refusef(KindCaseConflict, "", "the case is %s already", c.Status)
+}
+
+// ended says by which action a case that is not held was ended. Accepted money
+// is what its order is paid by.
+func ended(r Reader, c *Case) (CaseAction, error) {
+	switch {
+	case c.Status == CaseRefunding || c.Status == CaseRefunded:
+		return ActionRefund, nil
+	case c.Kind != CasePaidAfterClose:
+		return ActionDismiss, nil
+	}
+	o, err := r.Order(c.Order)
+	if err == nil && o.PaidBy == c.Payment.OutTradeNo {
+		return ActionAccept, nil
+	}
+	return ActionDismiss, err
 }
 
 func (x *resolution) end(c *Case) { c.Status, c.ResolvedAt = CaseResolved, x.now }

@@ -303,8 +303,10 @@ func (x *refundSettlement) note(r *Refund, status RefundStatus) {
 	}
 }
 
-// book brings payment, order and case up to date with their refund. What a
-// case gives back was never the order's money, so the order keeps its sums.
+// book brings payment, order and case up to date with their refund. The order
+// and its client hear of its own money alone: what a case holds never was, nor
+// is it when somebody gives it back in WeChat's console. Money that an operator
+// accepted after a refund seemed to fail is the order's.
 func (x *refundSettlement) book(tx Tx, r *Refund) error {
 	p, o, err := paymentAndOrder(tx, r)
 	if err != nil {
@@ -326,12 +328,10 @@ func (x *refundSettlement) book(tx Tx, r *Refund) error {
 			return err
 		}
 	}
-	if o == nil || r.CaseID != "" {
+	if o == nil || o.PaidBy != p.OutTradeNo {
 		return nil
 	}
-	if o.PaidBy == p.OutTradeNo {
-		o.countRefunds(p)
-	}
+	o.countRefunds(p)
 	o.Version++
 	if err := tx.PutOrder(o); err != nil {
 		return err
