@@ -17,45 +17,17 @@ const (
 )
 
 // expiry closes orders that ran out: WeChat is asked, told to close, asked
-// again, and only then is the order closed. Its one goroutine is begun by
-// start and ended, and waited for, by stop.
+// again, and only then is the order closed.
 type expiry struct {
+	*rounds
 	rt     *Runtime
-	cancel context.CancelFunc
-	done   chan struct{}
 	failed map[OrderKey]time.Time // when to try again; owned by the goroutine
 }
 
 func newExpiry(rt *Runtime) *expiry {
-	return &expiry{rt: rt, failed: map[OrderKey]time.Time{}}
-}
-
-func (x *expiry) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	x.cancel, x.done = cancel, make(chan struct{})
-	go x.run(ctx)
-}
-
-func (x *expiry) stop() {
-	if x.cancel == nil {
-		return
-	}
-	x.cancel()
-	<-x.done
-}
-
-func (x *expiry) run(ctx context.Context) {
-	defer close(x.done)
-	tick := time.NewTicker(expiryTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			x.sweep(ctx)
-		}
-	}
+	x := &expiry{rt: rt, failed: map[OrderKey]time.Time{}}
+	x.rounds = newRounds(expiryTick, x.sweep)
+	return x
 }
 
 // sweep closes what has expired by the configuration that is current.

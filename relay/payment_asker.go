@@ -31,10 +31,9 @@ const (
 // is begun by start; that and those of rounds under way are ended, and waited
 // for, by stop.
 type asker struct {
+	*rounds
 	rt     *Runtime
-	cancel context.CancelFunc
-	done   chan struct{}
-	rounds sync.WaitGroup
+	asking sync.WaitGroup
 	slots  chan struct{} // one value for each merchant that is asked about
 
 	mu     sync.Mutex // guards queues and what is in them
@@ -50,36 +49,15 @@ type askQueue struct {
 }
 
 func newAsker(rt *Runtime) *asker {
-	return &asker{rt: rt, slots: make(chan struct{}, askMerchants), queues: map[string]*askQueue{}}
+	a := &asker{rt: rt, slots: make(chan struct{}, askMerchants), queues: map[string]*askQueue{}}
+	a.rounds = newRounds(askTick, a.sweep)
+	return a
 }
 
-func (a *asker) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	a.cancel, a.done = cancel, make(chan struct{})
-	go a.run(ctx)
-}
-
+// stop also ends what the rounds began.
 func (a *asker) stop() {
-	if a.cancel == nil {
-		return
-	}
-	a.cancel()
-	<-a.done
-}
-
-func (a *asker) run(ctx context.Context) {
-	defer close(a.done)
-	defer a.rounds.Wait()
-	tick := time.NewTicker(askTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			a.sweep(ctx)
-		}
-	}
+	a.rounds.stop()
+	a.asking.Wait()
 }
 
 // sweep claims what is due and begins to ask, by the configuration that is
@@ -96,7 +74,7 @@ func (a *asker) sweep(ctx context.Context) {
 			a.rt.log.Load().Warn("looking for payments to ask about failed", slog.Any("error", err))
 		}
 		for mchID, payments := range round.asked {
-			a.rounds.Go(func() { round.ask(ctx, mchID, payments) })
+			a.asking.Go(func() { round.ask(ctx, mchID, payments) })
 		}
 		if err != nil || due < askBatch || round.moved == 0 {
 			return

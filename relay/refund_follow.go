@@ -30,11 +30,9 @@ const (
 // Its goroutine is begun by start; that and those of the merchants end with
 // stop, which waits for them.
 type refundFollower struct {
-	rt     *Runtime
-	woken  chan struct{}
-	cancel context.CancelFunc
-	done   chan struct{}
-	turns  sync.WaitGroup
+	*rounds
+	rt    *Runtime
+	turns sync.WaitGroup
 
 	mu        sync.Mutex // guards merchants
 	merchants map[string]*refundPace
@@ -48,45 +46,15 @@ type refundPace struct {
 }
 
 func newRefundFollower(rt *Runtime) *refundFollower {
-	return &refundFollower{rt: rt, woken: make(chan struct{}, 1), merchants: map[string]*refundPace{}}
+	f := &refundFollower{rt: rt, merchants: map[string]*refundPace{}}
+	f.rounds = newRounds(refundTick, f.round)
+	return f
 }
 
-func (f *refundFollower) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	f.cancel, f.done = cancel, make(chan struct{})
-	go f.run(ctx)
-}
-
+// stop also ends the turns under way.
 func (f *refundFollower) stop() {
-	if f.cancel == nil {
-		return
-	}
-	f.cancel()
-	<-f.done
-}
-
-// wake says that a refund was made that is due at once. It never blocks.
-func (f *refundFollower) wake() {
-	select {
-	case f.woken <- struct{}{}:
-	default:
-	}
-}
-
-func (f *refundFollower) run(ctx context.Context) {
-	defer close(f.done)
-	defer f.turns.Wait()
-	tick := time.NewTicker(refundTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-f.woken:
-		}
-		f.round(ctx)
-	}
+	f.rounds.stop()
+	f.turns.Wait()
 }
 
 // round gives each merchant with due refunds its turn.

@@ -98,7 +98,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.refunds = newRefundFollower(rt)
 	rt.refreshed.every = refreshSpacing
 	rt.asker = newAsker(rt)
-	rt.splits = &splitFollower{rt: rt}
+	rt.splits = newSplitFollower(rt)
 	rt.resplit.every = refreshSpacing
 	return rt, nil
 }

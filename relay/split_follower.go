@@ -15,40 +15,16 @@ const (
 	splitCall  = 45 * time.Second // bound on following one split
 )
 
-// splitFollower brings splits and returns to their end. Its one goroutine is
-// begun by start and ended, and waited for, by stop.
+// splitFollower brings splits and returns to their end.
 type splitFollower struct {
-	rt     *Runtime
-	cancel context.CancelFunc
-	done   chan struct{}
+	*rounds
+	rt *Runtime
 }
 
-func (f *splitFollower) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	f.cancel, f.done = cancel, make(chan struct{})
-	go f.run(ctx)
-}
-
-func (f *splitFollower) stop() {
-	if f.cancel == nil {
-		return
-	}
-	f.cancel()
-	<-f.done
-}
-
-func (f *splitFollower) run(ctx context.Context) {
-	defer close(f.done)
-	tick := time.NewTicker(splitTick)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			f.round(ctx)
-		}
-	}
+func newSplitFollower(rt *Runtime) *splitFollower {
+	f := &splitFollower{rt: rt}
+	f.rounds = newRounds(splitTick, f.round)
+	return f
 }
 
 // round follows what is due by the configuration that is current.
