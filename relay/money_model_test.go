@@ -385,6 +385,7 @@ func (h *history) refundEnds() {
 	ended := h.b.wechat.refunds[no].State
 	h.b.wechat.mu.Unlock()
 	switch ended {
+	case relay.RefundStateSuccess, relay.RefundStateClosed: // told again
 	case relay.RefundStateAbnormal:
 		ended = []relay.RefundState{ended, relay.RefundStateSuccess}[h.rng.IntN(2)]
 	case relay.RefundStateProcessing:

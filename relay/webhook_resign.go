@@ -154,13 +154,13 @@ func (n *eventNonces) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// judgeWeChatV2 wants WeChat's own answer and nothing before or after it (v2.md
-// section 8).
+// judgeWeChatV2 wants WeChat's own answer (v2.md section 8). Blanks around it,
+// which templates of sites leave there, do not make it another one.
 func judgeWeChatV2(res *safehttp.Result, err error) webhookVerdict {
 	switch {
 	case err != nil:
 		return webhookVerdict{Failure: string(safehttp.ReasonOf(err))}
-	case res.Truncated || payv2.ParseReply(res.Body) != nil:
+	case res.Truncated || payv2.ParseReply(bytes.TrimSpace(res.Body)) != nil:
 		return webhookVerdict{Failure: "answer is not SUCCESS"}
 	default:
 		return webhookVerdict{Delivered: true}

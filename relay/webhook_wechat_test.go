@@ -497,7 +497,7 @@ func TestJudgeWebhook_WeChat_F31_G06(t *testing.T) {
 		{"WeChat's v2 answer", safehttp.Result{Status: 200, Body: []byte(ok)}, nil, delivered, delivered},
 		{"without the message", safehttp.Result{Status: 200, Body: []byte("<xml><return_code>SUCCESS</return_code></xml>")}, nil, delivered, delivered},
 		{"FAIL", safehttp.Result{Status: 200, Body: []byte(strings.Replace(ok, "SUCCESS", "FAIL", 1))}, nil, notV2, delivered},
-		{"a line end after it", safehttp.Result{Status: 200, Body: []byte(ok + "\n")}, nil, notV2, delivered},
+		{"blanks around it", safehttp.Result{Status: 200, Body: []byte("\r\n" + ok + " \n")}, nil, delivered, delivered},
 		{"a byte order mark before it", safehttp.Result{Status: 200, Body: []byte("\ufeff" + ok)}, nil, notV2, delivered},
 		{"document type", safehttp.Result{Status: 200, Body: []byte("<!DOCTYPE xml>" + ok)}, nil, notV2, delivered},
 		{"two of them", safehttp.Result{Status: 200, Body: []byte(ok + ok)}, nil, notV2, delivered},

@@ -33,49 +33,9 @@ func (x *exchange) createOrder() error {
 	return writeJSON(x.w, made(created), view)
 }
 
-func (x *exchange) showOrder() error {
-	s, err := x.authenticateRead()
-	if err != nil {
-		return err
-	}
-	query, err := x.query(&s, "refresh")
-	if err != nil {
-		return err
-	}
-	refresh, err := refreshParam(query)
-	if err != nil {
-		return err
-	}
-	orderNo, err := x.orderNo()
-	if err != nil {
-		return err
-	}
-	view, err := x.service.Order(x.r.Context(), s.caller, orderNo, refresh)
-	if err != nil {
-		return err
-	}
-	return writeJSON(x.w, http.StatusOK, view)
-}
+func (x *exchange) showOrder() error { return show(x, x.orderNo, x.service.Order) }
 
-func (x *exchange) createPayment() error {
-	s, err := x.authenticateWrite()
-	if err != nil {
-		return err
-	}
-	var req relay.CreatePaymentRequest
-	if err := x.decode(&s, &req); err != nil {
-		return err
-	}
-	orderNo, err := x.orderNo()
-	if err != nil {
-		return err
-	}
-	view, created, err := x.service.CreatePayment(x.r.Context(), s.caller, orderNo, req)
-	if err != nil {
-		return err
-	}
-	return writeJSON(x.w, made(created), view)
-}
+func (x *exchange) createPayment() error { return create(x, x.orderNo, x.service.CreatePayment) }
 
 func (x *exchange) closeOrder() error {
 	s, err := x.authenticateWrite()
@@ -94,12 +54,4 @@ func (x *exchange) closeOrder() error {
 		return err
 	}
 	return writeJSON(x.w, http.StatusOK, view)
-}
-
-// made is 201 for what was made and 200 for what was there already.
-func made(created bool) int {
-	if created {
-		return http.StatusCreated
-	}
-	return http.StatusOK
 }

@@ -18,69 +18,11 @@ func (x *exchange) splitNo() (string, error) {
 	return x.param, nil
 }
 
-func (x *exchange) createSplit() error {
-	s, err := x.authenticateWrite()
-	if err != nil {
-		return err
-	}
-	var req relay.SplitRequest
-	if err := x.decode(&s, &req); err != nil {
-		return err
-	}
-	orderNo, err := x.orderNo()
-	if err != nil {
-		return err
-	}
-	view, created, err := x.service.CreateSplit(x.r.Context(), s.caller, orderNo, req)
-	if err != nil {
-		return err
-	}
-	return writeJSON(x.w, made(created), view)
-}
+func (x *exchange) createSplit() error { return create(x, x.orderNo, x.service.CreateSplit) }
 
-func (x *exchange) showSplit() error {
-	s, err := x.authenticateRead()
-	if err != nil {
-		return err
-	}
-	query, err := x.query(&s, "refresh")
-	if err != nil {
-		return err
-	}
-	refresh, err := refreshParam(query)
-	if err != nil {
-		return err
-	}
-	splitNo, err := x.splitNo()
-	if err != nil {
-		return err
-	}
-	view, err := x.service.Split(x.r.Context(), s.caller, splitNo, refresh)
-	if err != nil {
-		return err
-	}
-	return writeJSON(x.w, http.StatusOK, view)
-}
+func (x *exchange) showSplit() error { return show(x, x.splitNo, x.service.Split) }
 
-func (x *exchange) returnSplit() error {
-	s, err := x.authenticateWrite()
-	if err != nil {
-		return err
-	}
-	var req relay.SplitReturnRequest
-	if err := x.decode(&s, &req); err != nil {
-		return err
-	}
-	splitNo, err := x.splitNo()
-	if err != nil {
-		return err
-	}
-	view, created, err := x.service.ReturnSplit(x.r.Context(), s.caller, splitNo, req)
-	if err != nil {
-		return err
-	}
-	return writeJSON(x.w, made(created), view)
-}
+func (x *exchange) returnSplit() error { return create(x, x.splitNo, x.service.ReturnSplit) }
 
 func (x *exchange) addReceiver() error { return x.changeReceiver(x.service.AddReceiver) }
 
