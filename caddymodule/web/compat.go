@@ -82,6 +82,18 @@ func (c *compatCall) knows(name string) bool {
 	return slices.Contains(c.query, name) || slices.Contains(compatSigning[:], name)
 }
 
+// holdsAnother reports whether a value reads like its end and another field of
+// the call: under one signature it could be cut in two, or two be joined to it.
+func (c *compatCall) holdsAnother(value string) bool {
+	_, others, _ := strings.Cut(value, "&")
+	for part := range strings.SplitSeq(others, "&") {
+		if name, _, ok := strings.Cut(part, "="); ok && c.knows(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // compatFields takes the fields of a request that is signed v2-style; nil for
 // one that is not. They come from the query, or from a body whose type is
 // said rightly, and never from both (threats C14).
@@ -114,9 +126,12 @@ func (x *exchange) compatFields(call *compatCall, body []byte) (map[string]strin
 	case inBody && call.body == nil:
 		return nil, paramError("", "this request takes no body")
 	}
-	for name := range fields {
+	for name, value := range fields {
 		if !call.knows(name) {
 			return nil, paramError("", "a field is not known here; with a v2-style signature only documented names are taken")
+		}
+		if call.body[name] != fieldObject && call.holdsAnother(value) {
+			return nil, paramError(name, "holds & and the name of another field with =, which a v2-style signature cannot tell from that field")
 		}
 	}
 	return withoutEmpty(fields), nil

@@ -163,6 +163,29 @@ func TestCompatOnlyKnownNames_C15(t *testing.T) {
 	}
 }
 
+// TestCompatBorders_C15: one signature fits a field and the same text as the
+// end of its neighbour, so that whoever may choose a description could drop or
+// add a field of the shop's order. Text that names nothing of the call, and
+// JSON, which cannot be cut so, pass.
+func TestCompatBorders_C15(t *testing.T) {
+	t.Parallel()
+	for fields, status := range map[string]int{
+		"description=book%26expires_in%3D604800":       http.StatusBadRequest,
+		"attach=a%26b%3D1%26%26client_id%3Dx":          http.StatusBadRequest,
+		"attach=a%26sign_type%3DMD5":                   http.StatusBadRequest,
+		"attach=id%3D1%26total_fee%3D1":                http.StatusCreated,
+		"attach=amount%3D1%26":                         http.StatusCreated,
+		"metadata=%7B%22a%22%3A%22%26amount%3D1%22%7D": http.StatusCreated,
+	} {
+		var got relay.CompatRequest
+		var order relay.CreateOrderRequest
+		w := newFace(t, compatService(&got, &order)).do(t, http.MethodPost, "/v1/orders?order_no=A1&amount=1&"+fields+"&"+signing, "")
+		if w.Code != status || (got.Fields != nil) != (status == http.StatusCreated) {
+			t.Errorf("%s: status %d, want %d", fields, w.Code, status)
+		}
+	}
+}
+
 // TestCompatOneSource_C14: a field has one place, and a body is what its
 // Content-Type says.
 func TestCompatOneSource_C14(t *testing.T) {
