@@ -2,6 +2,8 @@ package relay
 
 import (
 	"container/list"
+	"crypto/sha256"
+	"strings"
 	"sync"
 	"time"
 )
@@ -27,12 +29,13 @@ type compatPinKey struct{ clientID, nonce string }
 
 type compatPin struct {
 	key     compatPinKey
-	call    string
+	call    [sha256.Size]byte // its hash: a client may make its paths as long as the server takes them
 	expires time.Time
 }
 
 // pin reports whether the nonce is new or was used for the same call.
 func (p *compatPins) pin(clientID, nonce, call string, now time.Time) bool {
+	hash := sha256.Sum256([]byte(call))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for e := p.order.Front(); e != nil && (!e.Value.(*compatPin).expires.After(now) || p.order.Len() >= maxCompatPins); e = p.order.Front() {
@@ -40,11 +43,12 @@ func (p *compatPins) pin(clientID, nonce, call string, now time.Time) bool {
 	}
 	key := compatPinKey{clientID, nonce}
 	if e := p.byKey[key]; e != nil {
-		return e.Value.(*compatPin).call == call
+		return e.Value.(*compatPin).call == hash
 	}
 	if p.byKey == nil {
 		p.byKey = map[compatPinKey]*list.Element{}
 	}
-	p.byKey[key] = p.order.PushBack(&compatPin{key: key, call: call, expires: now.Add(compatPinLife)})
+	key.nonce = strings.Clone(nonce) // not the whole request of which it is a part
+	p.byKey[key] = p.order.PushBack(&compatPin{key: key, call: hash, expires: now.Add(compatPinLife)})
 	return true
 }

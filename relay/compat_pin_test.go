@@ -1,9 +1,13 @@
 package relay
 
 import (
+	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+	"unsafe"
+	"weak"
 )
 
 func TestCompatPins(t *testing.T) {
@@ -25,6 +29,28 @@ func TestCompatPins(t *testing.T) {
 		if got := p.pin(step.client, step.nonce, step.call, at.Add(step.after)); got != step.want {
 			t.Errorf("%s: %t, want %t", step.name, got, step.want)
 		}
+	}
+}
+
+// TestCompatPinsKeepNoRequest_J03: a client may make its addresses as long as
+// the server takes them; nothing of them stays but what is compared.
+func TestCompatPinsKeepNoRequest_J03(t *testing.T) {
+	t.Parallel()
+	var p compatPins
+	at := time.Unix(1795296000, 0)
+	target := strings.Repeat("x", 1<<20)
+	kept := weak.Make(unsafe.StringData(target))
+	if !p.pin("a", target[:32], "GET /v1/orders/"+target, at) || !p.pin("a", target[:33], target, at) {
+		t.Fatal("a new nonce was refused")
+	}
+	for range 3 {
+		runtime.GC()
+	}
+	if kept.Value() != nil {
+		t.Error("the address is kept")
+	}
+	if p.pin("a", strings.Repeat("x", 32), "GET /y", at) {
+		t.Error("the pin was forgotten")
 	}
 }
 
