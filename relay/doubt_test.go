@@ -28,6 +28,24 @@ func TestRefusalAfterDoubt_C09(t *testing.T) {
 	}
 }
 
+// TestRefusalNobodyHeardOf: whatever WeChat calls a refund that it has not, its
+// refusal of the repeat is final then, and the money is free.
+func TestRefusalNobodyHeardOf(t *testing.T) {
+	t.Parallel()
+	for _, code := range []string{"REFUNDNOTEXIST", "REFUND_NOT_EXISTS", "RESOURCE_NOT_EXISTS"} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, memstore.New(), mayRefund)
+			key, _ := b.paidOrder("A000000001")
+			b.wechat.failing("refund", &relay.GatewayError{Op: "refund", HTTPStatus: 403, Code: "NO_AUTH", Repeat: true})
+			b.wechat.failing("query_refund", &relay.GatewayError{Op: "query_refund", HTTPStatus: 404, Code: code})
+			if r := b.giveBack(key, "R1", 60); r.Status != relay.RefundFailed || r.FailCode != "NO_AUTH" {
+				t.Errorf("refund = %+v, want it refused", r)
+			}
+		})
+	}
+}
+
 // TestSplitAfterDoubt_C09: a split took effect, but the relay ended before it
 // could note that, or heard only of a refused repeat. It asks before it takes
 // the shared money for free.

@@ -199,9 +199,10 @@ func refusalOfRefund(e *GatewayError) refundRefusalClass {
 	}
 }
 
-// saysNoRefund reports whether WeChat has no refund of that number.
+// saysNoRefund reports whether WeChat has no refund of that number (v2.md
+// section 11, v3.md section 8).
 func saysNoRefund(e *GatewayError) bool {
-	return hasCode(e, "REFUNDNOTEXIST") || hasCode(e, "RESOURCENOTEXISTS")
+	return hasCode(e, "REFUNDNOTEXIST") || hasCode(e, "REFUNDNOTEXISTS") || hasCode(e, "RESOURCENOTEXISTS")
 }
 
 // postponeRefund sets when the next call is due, unless news came meanwhile.
