@@ -37,8 +37,10 @@ func TestRefusalNobodyHeardOf(t *testing.T) {
 			t.Parallel()
 			b := newBench(t, memstore.New(), mayRefund)
 			key, _ := b.paidOrder("A000000001")
-			b.wechat.failing("refund", &relay.GatewayError{Op: "refund", HTTPStatus: 403, Code: "NO_AUTH", Repeat: true})
-			b.wechat.failing("query_refund", &relay.GatewayError{Op: "query_refund", HTTPStatus: 404, Code: code})
+			b.wechat.fail = map[string]error{
+				"refund":       &relay.GatewayError{Op: "refund", HTTPStatus: 403, Code: "NO_AUTH", Repeat: true},
+				"query_refund": &relay.GatewayError{Op: "query_refund", HTTPStatus: 404, Code: code},
+			}
 			if r := b.giveBack(key, "R1", 60); r.Status != relay.RefundFailed || r.FailCode != "NO_AUTH" {
 				t.Errorf("refund = %+v, want it refused", r)
 			}
