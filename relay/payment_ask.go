@@ -52,6 +52,5 @@ func nextOffset(age time.Duration, direct bool) time.Duration {
 // nextAsk is when WeChat is asked next about a payment by how its client is
 // told.
 func (s *Service) nextAsk(p *Payment, now time.Time) time.Time {
-	c := s.clients[p.Order.ClientID]
-	return nextAsk(p, now, c != nil && c.Callback == CallbackDirect)
+	return nextAsk(p, now, direct(s.clients[p.Order.ClientID]))
 }

@@ -69,6 +69,15 @@ func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, 
 	return err == nil, err
 }
 
+// askNow asks WeChat about a payment because somebody wants to know, unless
+// it was asked just before. It reports whether the payment is paid.
+func (s *Service) askNow(ctx context.Context, m *merchant, p *Payment) (paid bool, err error) {
+	if !s.rt.askedPayments.allow(p.PaymentKey, s.rt.now()) {
+		return false, nil
+	}
+	return s.ask(ctx, m, p)
+}
+
 // closePayment closes an unpaid payment at WeChat and notes it. A payment in
 // progress may still win against the close, so WeChat is asked before and
 // after (v3.md section 11). It reports whether the payment is paid instead.

@@ -80,16 +80,12 @@ func (s *Service) refundOf(ctx context.Context, caller *Caller, refundNo string)
 	return r, outcome(err)
 }
 
-// refreshSpacing is the shortest time between two questions about one
-// refund, whoever wants to know.
-const refreshSpacing = 5 * time.Second
-
 // refreshRefund makes the refund's next call now. One that is under way, or
-// was made less than refreshSpacing ago, stands for it; so does WeChat's wish
+// was made less than askSpacing ago, stands for it; so does WeChat's wish
 // to be left alone for a while.
 func (s *Service) refreshRefund(ctx context.Context, key RefundKey) error {
 	r, ok, err := s.claimRefund(ctx, key, func(r *Refund, now time.Time) bool {
-		return !r.DueAt.IsZero() && (r.RefundID != "" && s.rt.refreshed.allow(key, now) || isDue(r, now))
+		return !r.DueAt.IsZero() && (r.RefundID != "" && s.rt.askedRefunds.allow(key, now) || isDue(r, now))
 	})
 	if err != nil || !ok {
 		return err

@@ -67,15 +67,17 @@ type Runtime struct {
 	flows      flows
 	prepaying  keyedLocks[OrderKey]
 	loggingIn  keyedLocks[string] // by the state sent to WeChat
-	asked      asked
 	splitting  keyedLocks[SplitKey]
-	resplit    spacing[SplitKey] // splits that clients asked about
 	expiry     *expiry
 	refunds    *refundFollower
-	refreshed  spacing[RefundKey] // refunds that clients asked about
 	asker      *asker
 	splits     *splitFollower
 	upkeep     upkeep
+
+	// What WeChat was asked about because somebody wanted to know.
+	askedPayments spacing[PaymentKey]
+	askedRefunds  spacing[RefundKey]
+	askedSplits   spacing[SplitKey]
 }
 
 // NewRuntime makes a Runtime on an open store. It starts nothing.
@@ -96,10 +98,8 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	})
 	rt.expiry = newExpiry(rt)
 	rt.refunds = newRefundFollower(rt)
-	rt.refreshed.every = refreshSpacing
 	rt.asker = newAsker(rt)
 	rt.splits = newSplitFollower(rt)
-	rt.resplit.every = refreshSpacing
 	return rt, nil
 }
 

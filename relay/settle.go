@@ -57,9 +57,6 @@ func (s *Service) settle(ctx context.Context, t *Transaction, evidence *Evidence
 		return "", outcome(err)
 	}
 	s.wake(st.told...)
-	if st.result == anomalous {
-		s.rt.refunds.wake() // a policy may have ordered one
-	}
 	if st.order != (OrderKey{}) && st.result != repeated {
 		s.rt.watchers.tell(st.order)
 	}

@@ -5,29 +5,35 @@ import (
 	"time"
 )
 
-// spacing keeps things of one kind apart in time, each for itself, whoever
-// wants them. It forgets what is older than its interval.
-type spacing[K comparable] struct {
-	every time.Duration
+const (
+	// askSpacing is the shortest time between two questions to WeChat about
+	// one thing that somebody who looks at it causes: a buyer who reloads a
+	// page, or a client that polls, must not use up what WeChat allows the
+	// merchant.
+	askSpacing = 5 * time.Second
 
+	// maxSpaced bounds what is remembered; beyond it everybody waits.
+	maxSpaced = 10_000
+)
+
+// spacing keeps such questions about things of one kind apart, each thing for
+// itself, whoever wants to know. It forgets what is older than askSpacing.
+type spacing[K comparable] struct {
 	mu   sync.Mutex // guards last
 	last map[K]time.Time
 }
 
-// maxSpaced bounds what is remembered; beyond it everybody waits.
-const maxSpaced = 10_000
-
-// allow reports whether the interval has passed since it last said so for the
+// allow reports whether askSpacing has passed since it last said so for the
 // key.
 func (s *spacing[K]) allow(key K, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, ok := s.last[key]; ok && now.Sub(at) < s.every {
+	if at, ok := s.last[key]; ok && now.Sub(at) < askSpacing {
 		return false
 	}
 	if len(s.last) >= maxSpaced {
 		for k, at := range s.last {
-			if now.Sub(at) >= s.every {
+			if now.Sub(at) >= askSpacing {
 				delete(s.last, k)
 			}
 		}

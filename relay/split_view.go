@@ -50,7 +50,7 @@ func (s *Service) Split(ctx context.Context, caller *Caller, splitNo string, ref
 	if err != nil {
 		return SplitView{}, err
 	}
-	if refresh && s.rt.resplit.allow(key, s.rt.now()) {
+	if refresh && s.rt.askedSplits.allow(key, s.rt.now()) {
 		if err := s.followSplit(ctx, key); err != nil {
 			return SplitView{}, upstream(err)
 		}
