@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wxrelay/wxrelay/internal/testport"
 	"github.com/wxrelay/wxrelay/relay/sandbox"
 )
 
@@ -34,7 +34,7 @@ type setup struct {
 func newSetup(t *testing.T) *setup {
 	t.Helper()
 	return &setup{
-		ports: []int{freePort(t)},
+		ports: []int{testport.Free(t)},
 		app: map[string]any{
 			"public_url": "http://localhost:8080",
 			"platform":   map[string]any{"url": "http://localhost:1"},
@@ -158,16 +158,6 @@ func runningApp(t *testing.T) *App {
 		t.Fatal(err)
 	}
 	return app.(*App)
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 func TestMain(m *testing.M) {

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wxrelay/wxrelay/internal/testport"
 )
 
 // example is Caddyfile.example as it is.
@@ -46,7 +48,7 @@ func TestExampleIsValid(t *testing.T) {
 // H04: and nothing of it is in the logs that must not be.
 func TestExampleSellsTea(t *testing.T) {
 	const secret, notifySecret = "0123456789abcdef0123456789ABCDEF", "abcdef0123456789ABCDEF0123456789"
-	relay, shop := freePort(t), freePort(t)
+	relay, shop := testport.Free(t), testport.Free(t)
 	dir := t.TempDir()
 	// Caddy itself logs configurations at DEBUG, with what stands in clear.
 	t.Setenv("WXRELAY_TEST_SECRET", secret)

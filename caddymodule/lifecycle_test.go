@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wxrelay/wxrelay/internal/testport"
 )
 
 // F03, H13: a storm of reloads under load opens the store once, loses no
@@ -290,7 +292,7 @@ func TestValidateTouchesNoStore(t *testing.T) {
 
 func TestTwoHandlersShareOneEngine(t *testing.T) {
 	s := newSetup(t)
-	s.ports = append(s.ports, freePort(t))
+	s.ports = append(s.ports, testport.Free(t))
 	s.load(t)
 	for i := range s.ports {
 		if status, _ := s.get(t, i, "/wechat/health"); status != http.StatusOK {
@@ -369,7 +371,7 @@ func TestZeroValuesAreHarmless(t *testing.T) {
 
 func TestDefaultPublicURLIsTheFirstServer(t *testing.T) {
 	s := newSetup(t)
-	s.ports = append(s.ports, freePort(t))
+	s.ports = append(s.ports, testport.Free(t))
 	delete(s.app, "public_url")
 	s.load(t)
 	want := "http://localhost:" + strconv.Itoa(min(s.ports[0], s.ports[1]))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/wxrelay/wxrelay/internal/testport"
 	"github.com/wxrelay/wxrelay/relay"
 )
 
@@ -134,7 +135,7 @@ func TestRefusedConfigurationReleasesSandbox(t *testing.T) {
 		"apps": {"http": {"servers": {"srv0": {"listen": ["127.0.0.1:%d"], "routes": [{"handle": [
 			{"handler": "wxrelay_sandbox", "time_scale": 0.125},
 			{"handler": "static_response", "status_code": "200", "nonsense": true}
-		]}]}}}}}`, freePort(t))
+		]}]}}}}}`, testport.Free(t))
 	var parsed caddy.Config
 	if err := caddy.StrictUnmarshalJSON([]byte(config), &parsed); err != nil {
 		t.Fatal(err)

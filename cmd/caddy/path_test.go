@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/wxrelay/wxrelay/internal/testport"
 )
 
 // TestPassesOn: what is not the relay's goes on as it came.
@@ -59,7 +61,7 @@ func TestPassesOn(t *testing.T) {
 func TestPathPrefix(t *testing.T) {
 	t.Parallel()
 	l := newLayout(t)
-	origin, second := l.url, "http://127.0.0.1:"+freePort(t)
+	origin, second := l.url, fmt.Sprintf("http://127.0.0.1:%d", testport.Free(t))
 	plan := setup{}
 	text := strings.NewReplacer(
 		"public_url "+origin, "public_url "+origin+"/pay",

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -185,36 +184,6 @@ func (b *logBook) await(ctx context.Context, what string) error {
 		case <-more:
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for %q: %w", what, ctx.Err())
-		}
-	}
-}
-
-var ports struct {
-	sync.Mutex
-	given map[int]bool
-}
-
-// freePort finds a port of the loopback interface that nobody listens on and
-// that was not given before.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.given == nil {
-		ports.given = make(map[int]bool)
-	}
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if !ports.given[port] {
-			ports.given[port] = true
-			return fmt.Sprint(port)
 		}
 	}
 }

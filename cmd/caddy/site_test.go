@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/wxrelay/wxrelay/internal/testport"
 )
 
 // layout is where the parts of a server under test are.
@@ -52,8 +54,8 @@ func newLayout(t *testing.T) *layout {
 		home:     dir,
 		config:   filepath.Join(dir, "Caddyfile"),
 		admin:    filepath.Join(dir, "admin.sock"),
-		url:      "http://127.0.0.1:" + freePort(t),
-		platform: "http://127.0.0.1:" + freePort(t),
+		url:      fmt.Sprintf("http://127.0.0.1:%d", testport.Free(t)),
+		platform: fmt.Sprintf("http://127.0.0.1:%d", testport.Free(t)),
 		store:    filepath.Join(dir, "store"),
 	}
 	return l

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/wxrelay/wxrelay/internal/testport"
 )
 
 // demoServed is what Caddy logs when its first configuration answers.
@@ -57,7 +57,7 @@ func startDemo(t *testing.T, client ...string) *demo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home, relay, sandbox := t.TempDir(), freePort(t), freePort(t)
+	home, relay, sandbox := t.TempDir(), fmt.Sprint(testport.Free(t)), fmt.Sprint(testport.Free(t))
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "run", "--config", demoConfig(t, home, relay, sandbox, client))
 	cmd.Dir = home
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home)
@@ -129,17 +129,6 @@ func withLines(t *testing.T, config string, lines []string) string {
 // it: plain http with a name that is not this machine's, which browsers do
 // not trust and tell less about.
 func elsewhere(port string) string { return "http://" + elsewhereHost + ":" + port }
-
-// freePort finds a port of the loopback interface that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
-}
 
 // demoProcess is a running server. The goroutine of startDemo waits for its
 // end and closes done.
