@@ -194,11 +194,11 @@ func TestAskingKeepsWhatTheStoreRefused(t *testing.T) {
 		key := b.order("A000000001")
 		b.wechat.paid(b.native(key).OutTradeNo, time.Now())
 		<-time.After(30 * time.Second)
-		store.trouble = relay.ErrUnavailable
+		store.has(relay.ErrUnavailable)
 		b.rt.Start()
 		<-time.After(3 * time.Minute)
 		synctest.Wait()
-		store.trouble = nil
+		store.has(nil)
 		<-time.After(2 * relay.AskTick)
 		if v := b.view(key); v.Status != relay.OrderPaid {
 			t.Errorf("order is %s, want paid", v.Status)

@@ -252,26 +252,38 @@ func TestNotifyStoreTrouble_A24(t *testing.T) {
 	key := b.order("A000000001")
 	tr := b.wechat.paid(b.native(key).OutTradeNo, time.Now())
 	for _, trouble := range []error{fmt.Errorf("%w: disk full", relay.ErrUnavailable), errTest} {
-		store.trouble = trouble
+		store.has(trouble)
 		if err := b.notify(tr); kindOf(err) != relay.KindUnavailable {
 			t.Errorf("Notify with %v = %v, want KindUnavailable", trouble, err)
 		}
 	}
-	store.trouble = nil
+	store.has(nil)
 	if err := b.notify(tr); err != nil || b.view(key).Status != relay.OrderPaid {
 		t.Errorf("Notify after recovery = %v, order %s", err, b.view(key).Status)
 	}
 }
 
-// troubledStore refuses writes while trouble is set.
+// troubledStore refuses writes while it has trouble.
 type troubledStore struct {
 	relay.Store
+
+	mu      sync.Mutex // guards trouble, for workers write too
 	trouble error
 }
 
+// has sets the trouble from now on; nil ends it.
+func (s *troubledStore) has(trouble error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trouble = trouble
+}
+
 func (s *troubledStore) Update(ctx context.Context, fn func(relay.Tx) error) error {
-	if s.trouble != nil {
-		return s.trouble
+	s.mu.Lock()
+	trouble := s.trouble
+	s.mu.Unlock()
+	if trouble != nil {
+		return trouble
 	}
 	return s.Store.Update(ctx, fn)
 }
