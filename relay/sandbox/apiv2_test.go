@@ -197,12 +197,12 @@ func TestUnifiedOrderV2(t *testing.T) {
 // TestRepeatedOrderV2 follows the rule of re-entry (v2.md 6).
 func TestRepeatedOrderV2(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
 	ordered := func(fields ...string) payv2.Message { return callingV2(t, s, unifiedOrder, orderV2(fields...)) }
 	expiring := []string{"time_expire", "20261122120130", "attach", "x"}
 	first := ordered(expiring...)
-	now = now.Add(time.Minute) // so that the time of expiry is too near for a new order
+	clock.set(clock.now().Add(time.Minute)) // so that the time of expiry is too near for a new order
 	again := ordered(append(expiring, "nonce_str", "another")...)
 	if outcomeV2(again) != "SUCCESS" || again["prepay_id"] == first["prepay_id"] || again["code_url"] == first["code_url"] {
 		t.Errorf("the same again: %q after %q", again, first)

@@ -98,8 +98,8 @@ func TestAppPaysV2(t *testing.T) {
 
 func TestAppRefuses(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
 	v := appValues(t, appOrder(t, s))
 	for name, change := range map[string]map[string]any{
 		"other app id":     {"appid": DefaultAppID},
@@ -117,7 +117,7 @@ func TestAppRefuses(t *testing.T) {
 			t.Errorf("%s: %d, want 400", name, w.Code)
 		}
 	}
-	now = testNow.Add(prepayLife)
+	clock.set(testNow.Add(prepayLife))
 	mustStatus(t, post(t, s, "/sandbox/app", appBody(t, v, nil)), http.StatusBadRequest)
 	if got, _ := s.ledger.byOutTradeNo("T00001"); got.State != stateNotPay {
 		t.Errorf("state = %s", got.State)

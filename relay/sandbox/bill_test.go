@@ -154,12 +154,12 @@ func TestTradeBillRefuses(t *testing.T) {
 // A bill is fetched by the merchant that asked for it, for five minutes.
 func TestBillFileRefuses(t *testing.T) {
 	t.Parallel()
-	now := testNow
+	clock := newClock(testNow)
 	other := Merchant{
 		MchID: "2", APIv3Key: []byte(DefaultAPIv3Key), AppIDs: []string{DefaultAppID},
 		Certificates: []MerchantCertificate{{Serial: "2", PublicKey: &merchantKey().PublicKey}},
 	}
-	s := newSandbox(t, Options{Now: func() time.Time { return now }, Merchants: []Merchant{other}})
+	s := newSandbox(t, Options{Now: clock.now, Merchants: []Merchant{other}})
 	mustStatus(t, native(prepayBody(t, nil)).send(t, s), http.StatusOK)
 	mustStatus(t, post(t, s, "/sandbox/pay", `{"out_trade_no":"T00001"}`), http.StatusOK)
 	_, path := announcedOf(t, billing("bill_date=2026-11-22").send(t, s))
@@ -170,8 +170,8 @@ func TestBillFileRefuses(t *testing.T) {
 		t.Errorf("without signature: %d, want 401", w.Code)
 	}
 	mustStatus(t, call{method: http.MethodGet, target: path}.send(t, s), http.StatusOK)
-	now = testNow.Add(billLife)
-	refused(t, "after five minutes", call{method: http.MethodGet, target: path, at: now}.send(t, s), 400, "INVALID_REQUEST")
+	clock.set(testNow.Add(billLife))
+	refused(t, "after five minutes", call{method: http.MethodGet, target: path, at: clock.now()}.send(t, s), 400, "INVALID_REQUEST")
 }
 
 // The day is that of Beijing, whatever the clock's zone is.

@@ -179,8 +179,8 @@ func TestMiddlePageRedirectsToTheMerchantOnly(t *testing.T) {
 
 func TestMiddlePageRefuses(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
 	u := h5URLOf(t, s, testNow)
 	wechat := func(r *http.Request) { r.Header.Set("User-Agent", "Mozilla/5.0 MicroMessenger/8.0") }
 	hong := func(r *http.Request) { r.AddCookie(&http.Cookie{Name: userCookie, Value: "hong"}) }
@@ -213,7 +213,7 @@ func TestMiddlePageRefuses(t *testing.T) {
 	if w := decideH5(s, u, "pay", "", "hong"); w.Code != http.StatusBadRequest {
 		t.Errorf("another user pays: %d", w.Code)
 	}
-	now = testNow.Add(h5Life)
+	clock.set(testNow.Add(h5Life))
 	if w := navigate(s, u.RequestURI(), shopPage, nil); !strings.Contains(w.Body.String(), h5Expired) {
 		t.Errorf("after five minutes: %d", w.Code)
 	}
@@ -241,15 +241,15 @@ func TestMiddlePageOfAClosedOrder(t *testing.T) {
 
 func TestPayByH5URL(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
-	u := h5URLOf(t, s, now)
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
+	u := h5URLOf(t, s, clock.now())
 	pay := func(raw string) *httptest.ResponseRecorder { return post(t, s, "/sandbox/pay", `{"h5_url":"`+raw+`"}`) }
 	mustStatus(t, pay("http://example.com/other?"+u.RawQuery), http.StatusNotFound)
 	mustStatus(t, pay(strings.Replace(u.String(), "package=", "package=1", 1)), http.StatusNotFound)
-	now = testNow.Add(h5Life)
+	clock.set(testNow.Add(h5Life))
 	mustStatus(t, pay(u.String()), http.StatusNotFound)
-	u = h5URLOf(t, s, now)
+	u = h5URLOf(t, s, clock.now())
 	if got := resultOf(t, pay(u.String()+"&redirect_url=x")); got.TradeState != "SUCCESS" {
 		t.Errorf("result = %+v", got)
 	}

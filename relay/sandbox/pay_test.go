@@ -52,16 +52,16 @@ func TestPayByCode(t *testing.T) {
 
 func TestCodeDiesAfterTwoHours(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
-	code := codeOf(t, s, now)
-	now = now.Add(2 * time.Hour)
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
+	code := codeOf(t, s, clock.now())
+	clock.set(clock.now().Add(2 * time.Hour))
 	w := post(t, s, "/sandbox/pay", `{"code_url":"`+code+`"}`)
 	mustStatus(t, w, http.StatusNotFound)
 	if e := errorOf(t, w); e.Code != "CODE_EXPIRED" {
 		t.Errorf("code = %s, want CODE_EXPIRED", e.Code)
 	}
-	mustStatus(t, post(t, s, "/sandbox/pay", `{"code_url":"`+codeOf(t, s, now)+`"}`), http.StatusOK)
+	mustStatus(t, post(t, s, "/sandbox/pay", `{"code_url":"`+codeOf(t, s, clock.now())+`"}`), http.StatusOK)
 }
 
 func TestPayOutcomes(t *testing.T) {

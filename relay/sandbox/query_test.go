@@ -155,12 +155,12 @@ func TestCloseRefuses(t *testing.T) {
 
 func TestOrderExpires(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
 	mustStatus(t, native(prepayBody(t, map[string]any{"time_expire": "2026-11-22T12:05:00+08:00"})).send(t, s), http.StatusOK)
-	now = testNow.Add(5 * time.Minute)
+	clock.set(testNow.Add(5 * time.Minute))
 	c := query("T00001")
-	c.at = now
+	c.at = clock.now()
 	if got := transactionOf(t, c.send(t, s).Body.Bytes()); got.TradeState != "CLOSED" {
 		t.Errorf("state = %s, want CLOSED", got.TradeState)
 	}

@@ -312,8 +312,8 @@ func TestRefundFaultsRefuse(t *testing.T) {
 
 func TestRefundTimesAndNumbers(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := newSandbox(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := newSandbox(t, Options{Now: clock.now})
 	mustStatus(t, native(prepayBody(t, nil)).send(t, s), http.StatusOK)
 	mustStatus(t, post(t, s, "/sandbox/pay", `{"out_trade_no":"T00001"}`), http.StatusOK)
 	for i := range maxRefunds {
@@ -324,12 +324,12 @@ func TestRefundTimesAndNumbers(t *testing.T) {
 	mustStatus(t, native(prepayBody(t, map[string]any{"out_trade_no": "T00002"})).send(t, s), http.StatusOK)
 	mustStatus(t, post(t, s, "/sandbox/pay", `{"out_trade_no":"T00002"}`), http.StatusOK)
 	late := refunding(refundBody(t, "Y1", 1, map[string]any{"out_trade_no": "T00002"}))
-	now = testNow.Add(refundPeriod)
-	late.at = now
+	clock.set(testNow.Add(refundPeriod))
+	late.at = clock.now()
 	refundOf(t, late.send(t, s))
-	now = now.Add(time.Second)
+	clock.set(clock.now().Add(time.Second))
 	late = refunding(refundBody(t, "Y2", 1, map[string]any{"out_trade_no": "T00002"}))
-	late.at = now
+	late.at = clock.now()
 	mustStatus(t, late.send(t, s), http.StatusBadRequest)
 }
 

@@ -104,8 +104,8 @@ func TestRefundRulesV2(t *testing.T) {
 // TestRefundLimitsV2: 50 refunds of one order, within a year.
 func TestRefundLimitsV2(t *testing.T) {
 	t.Parallel()
-	now := testNow
-	s := paidV2(t, Options{Now: func() time.Time { return now }})
+	clock := newClock(testNow)
+	s := paidV2(t, Options{Now: clock.now})
 	for i := range maxRefunds {
 		if m := refundV2(t, s, "R"+strconv.Itoa(i), 1); outcomeV2(m) != "SUCCESS" {
 			t.Fatalf("refund %d: %q", i, m)
@@ -114,8 +114,8 @@ func TestRefundLimitsV2(t *testing.T) {
 	if m := refundV2(t, s, "R50", 1); m["err_code"] != "ERROR" || !strings.Contains(m["err_code_des"], "次数") {
 		t.Errorf("one too many: %q", m)
 	}
-	late := paidV2(t, Options{Now: func() time.Time { return now }})
-	now = now.Add(366 * 24 * time.Hour)
+	late := paidV2(t, Options{Now: clock.now})
+	clock.set(clock.now().Add(366 * 24 * time.Hour))
 	if got := outcomeV2(refundV2(t, late, "R1", 1)); got != "TRADE_OVERDUE" {
 		t.Errorf("after a year: %s", got)
 	}

@@ -45,6 +45,26 @@ func reply(r *http.Request, status int, body string) *http.Response {
 	}
 }
 
+// clock is a clock that a test sets while the sandbox's goroutines read it.
+type clock struct {
+	mu sync.Mutex // guards at
+	at time.Time
+}
+
+func newClock(at time.Time) *clock { return &clock{at: at} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
 // newSandbox makes a sandbox that is closed when the test ends. Its clock
 // stands still and its merchant takes every notification, unless o says
 // otherwise.
