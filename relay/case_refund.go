@@ -62,6 +62,15 @@ func (s *Service) caseRefundEnded(tx Tx, r *Refund, now time.Time) (*Delivery, e
 			c.ResolvedBy, c.Reason = resolvedByRelay, "refunded by policy"
 		}
 	case RefundFailed:
+		p, err := tx.Payment(c.Payment)
+		if err != nil {
+			return nil, err
+		}
+		if p.TransactionID == c.TransactionID && p.RefundedFen >= c.AmountFen {
+			c.Status, c.ResolvedAt = CaseRefunded, now // somebody was faster, which is why WeChat refused
+			c.byConsole()
+			break
+		}
 		c.hold("the refund failed" + because(r.FailCode))
 	case RefundAbnormal:
 		c.hold("the buyer's card does not take the refund" + because(r.FailCode) + "; finish it in WeChat's merchant console")

@@ -66,6 +66,9 @@ func (s *Service) ask(ctx context.Context, m *merchant, p *Payment) (paid bool, 
 		return false, nil
 	}
 	_, err = s.settle(ctx, &t, queryEvidence(&t, s.rt.now()))
+	if err == nil && t.State == TradeRefund {
+		s.findRefunds(ctx, m, p, t.TransactionID)
+	}
 	return err == nil, err
 }
 

@@ -1,9 +1,38 @@
 package relay
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"slices"
 )
+
+// refundLister knows all refunds of a payment; APIv2 alone can be asked so.
+type refundLister interface {
+	ListRefunds(ctx context.Context, p *Payment) ([]RefundStatement, error)
+}
+
+// findRefunds books what went back of a payment before the relay heard that it
+// was made, by the hand of somebody in WeChat's console: its client must not
+// take it for paid. Payments of APIv3 are found by APIv2 too (v2.md section 1);
+// a merchant without it learns of them by notification alone.
+func (s *Service) findRefunds(ctx context.Context, m *merchant, p *Payment, transactionID string) {
+	g, ok := m.connections[APIv2].gateway.(refundLister)
+	if !ok {
+		return
+	}
+	paid := *p
+	paid.TransactionID = transactionID
+	list, err := g.ListRefunds(ctx, &paid)
+	for i := range list {
+		_, bookErr := s.settleRefund(ctx, m, &list[i], refundEvidence(&list[i], s.rt.now()))
+		err = errors.Join(err, bookErr)
+	}
+	if err != nil {
+		s.log.Warn("WeChat says that money of a payment went back, but not how much; look into its console",
+			slog.String("mch_id", p.MchID), slog.String("out_trade_no", p.OutTradeNo), slog.Any("error", err))
+	}
+}
 
 // bookConsole books a refund that somebody made in WeChat's own console, so
 // that order, sums and client know of it. One of a payment that we do not
@@ -74,6 +103,11 @@ func (x *refundSettlement) consoleRefund(p *Payment) Refund {
 	}
 }
 
+// byConsole notes who gave the money of a case back.
+func (c *Case) byConsole() {
+	c.ResolvedBy, c.Reason = "merchant console", "refunded in WeChat's merchant console"
+}
+
 // joinCase finds the case whose money the operator gave back in WeChat's
 // console instead of here.
 func (x *refundSettlement) joinCase(tx Tx, r *Refund) error {
@@ -89,7 +123,7 @@ func (x *refundSettlement) joinCase(tx Tx, r *Refund) error {
 			continue
 		}
 		c.Status, c.OutRefundNo, c.HeldBecause = CaseRefunding, r.OutRefundNo, ""
-		c.ResolvedBy, c.Reason = "merchant console", "refunded in WeChat's merchant console"
+		c.byConsole()
 		r.CaseID = c.ID
 		return tx.PutCase(&c)
 	}
