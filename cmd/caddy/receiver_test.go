@@ -102,6 +102,25 @@ func (r *receiver) await(t *testing.T, n int) told {
 	}
 }
 
+// awaitOf waits for the n-th notification of an event. Those of several events
+// come in any order.
+func (r *receiver) awaitOf(t *testing.T, id string, n int) (found told) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("notification %d of event %s", n, id), func() error {
+		seen := 0
+		for _, found = range r.all() {
+			if found.id() != id {
+				continue
+			}
+			if seen++; seen == n {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d came", seen)
+	})
+	return found
+}
+
 // checkStandard verifies a notification by Standard Webhooks 1.0: one
 // signature for each live secret, fresh, of these bytes.
 func checkStandard(n *told, secrets ...string) error {

@@ -128,7 +128,7 @@ func (s *resender) RoundTrip(r *http.Request) (*http.Response, error) {
 		again := r.Clone(r.Context())
 		again.Body = io.NopCloser(bytes.NewReader(body))
 		response, err := s.line.RoundTrip(again)
-		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 			return response, err
 		}
 		s.cuts.Add(1)
