@@ -2,6 +2,7 @@ package relay
 
 import (
 	"container/list"
+	"strings"
 	"sync"
 	"time"
 )
@@ -72,6 +73,9 @@ func (f *flows) put(fl flow, now time.Time) bool {
 		f.byKey, f.byID = map[flowKey]*list.Element{}, map[string]*list.Element{}
 	}
 	fl.expires = now.Add(flowLife)
+	// Not the whole request of which they are parts: a browser may make it as
+	// long as the server takes.
+	fl.browserID, fl.token = strings.Clone(fl.browserID), strings.Clone(fl.token)
 	e := f.order.PushBack(&fl)
 	f.byKey[flowKey{fl.browserID, fl.token}] = e
 	f.byID[fl.id] = e
