@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -161,9 +162,7 @@ func TestAxiosV3(t *testing.T) {
 				"appid": order.appID, "mchid": c.MchID, "description": "一本书", "out_trade_no": number, "notify_url": shop.url,
 				"amount": map[string]any{"total": 1990, "currency": "CNY"},
 			}
-			for k, v := range order.more {
-				placing[k] = v
-			}
+			maps.Copy(placing, order.more)
 			input["path"], input["order"] = order.path, placing
 			input["refund"] = map[string]any{
 				"out_trade_no": number, "out_refund_no": "R" + number, "notify_url": shop.url,
@@ -220,17 +219,13 @@ func TestAxiosV2(t *testing.T) {
 				if order.signType != "" {
 					m["sign_type"] = order.signType
 				}
-				for k, v := range more {
-					m[k] = v
-				}
+				maps.Copy(m, more)
 				return m
 			}
 			placing := common(order.more)
-			for k, v := range map[string]string{
+			maps.Copy(placing, map[string]string{
 				"body": "一本书", "total_fee": "1990", "spbill_create_ip": "203.0.113.7", "notify_url": shop.url, "trade_type": order.trade,
-			} {
-				placing[k] = v
-			}
+			})
 			input := axiosMerchant(t, w)
 			input["order"], input["query"] = placing, common(nil)
 			input["refund"] = common(map[string]string{"out_refund_no": "R" + number, "total_fee": "1990", "refund_fee": "990", "notify_url": shop.url})

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -71,9 +72,7 @@ func TestGopayV2(t *testing.T) {
 					"appid": order.appID, "body": "一本书 & <more>", "attach": "架子七", "out_trade_no": number, "total_fee": 1990,
 					"spbill_create_ip": "203.0.113.7", "notify_url": shop.url, "trade_type": order.trade,
 				}
-				for k, v := range order.more {
-					fields[k] = v
-				}
+				maps.Copy(fields, order.more)
 				placed, err := client.UnifiedOrder(t.Context(), body(signType, fields))
 				checkGopay(t, "unifiedorder", signType, placed, err)
 				if order.pays(placed) == "" || placed.TradeType != order.trade {
@@ -146,20 +145,11 @@ func checkGopay(t *testing.T, what, signType string, answer any, err error) {
 		if a.GetString("return_code") != gopay.SUCCESS || a.GetString("result_code") != gopay.SUCCESS {
 			t.Fatalf("%s answered %v", what, a)
 		}
-		answer = gopay.BodyMap(copied(a))
+		answer = maps.Clone(a) // VerifySign takes the signature out
 	}
 	if ok, err := gopayv2.VerifySign(sandbox.DefaultAPIv2Key, signType, answer); !ok || err != nil {
 		t.Errorf("%s: the answer's signature: %t, %v", what, ok, err)
 	}
-}
-
-// copied keeps a map from VerifySign, which takes the signature out.
-func copied(m gopay.BodyMap) gopay.BodyMap {
-	c := gopay.BodyMap{}
-	for k, v := range m {
-		c[k] = v
-	}
-	return c
 }
 
 // TestGopayV2Refused: a refund without the merchant's certificate, and

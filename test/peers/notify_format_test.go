@@ -3,6 +3,7 @@ package peers
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -47,6 +48,7 @@ func TestNotifyWeChatV3(t *testing.T) {
 	}
 
 	t.Run("wechatpay-go", func(t *testing.T) {
+		t.Parallel()
 		handler, err := notify.NewRSANotifyHandler(newTell, verifiers.NewSHA256WithRSAPubkeyVerifier(key.ID(), *public))
 		if err != nil {
 			t.Fatal(err)
@@ -75,6 +77,7 @@ func TestNotifyWeChatV3(t *testing.T) {
 		}
 	})
 	t.Run("gopay", func(t *testing.T) {
+		t.Parallel()
 		request, err := n.request(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -103,6 +106,7 @@ func TestNotifyWeChatV3(t *testing.T) {
 		}
 	})
 	t.Run("wechatpay-axios-plugin", func(t *testing.T) {
+		t.Parallel()
 		needNode(t)
 		paid := openV3(t, n, newTell, map[string]string{key.ID(): string(key.PublicPEM())})
 		if !paid.Verified || paid.Resource.OutTradeNo != "A000000001" || paid.Resource.MchID != clientID || paid.Resource.TradeState != "SUCCESS" {
@@ -148,10 +152,10 @@ func TestNotifyWeChatV2(t *testing.T) {
 					t.Errorf("%s = %q, want %q", field, got, want)
 				}
 			}
-			if ok, err := gopayv2.VerifySign(newTell, c.signType, copied(paid)); !ok || err != nil {
+			if ok, err := gopayv2.VerifySign(newTell, c.signType, maps.Clone(paid)); !ok || err != nil {
 				t.Errorf("the signature: %t, %v", ok, err)
 			}
-			if ok, _ := gopayv2.VerifySign(oldTell, c.signType, copied(paid)); ok {
+			if ok, _ := gopayv2.VerifySign(oldTell, c.signType, maps.Clone(paid)); ok {
 				t.Error("another secret verifies it")
 			}
 			r.giveBack(t)
