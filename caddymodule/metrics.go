@@ -120,7 +120,7 @@ func observer() relay.Observer {
 func observeNotification(label string, took time.Duration) {
 	notificationSeconds.Observe(took.Seconds())
 	switch label {
-	case "settled", "repeated", "case", "unknown_order", "kept", "ignored", "unavailable", "probe",
+	case "settled", "repeated", "case", "unknown_order", "kept", "unavailable", "probe",
 		"refund_settled", "refund_repeated", "refund_unknown", "refund_excessive":
 		notifications.WithLabelValues(label, "").Inc()
 	default:

@@ -122,9 +122,9 @@ func (s *Service) refuseUnknownMerchant(ctx context.Context, n RawNotification) 
 // short for a number of WeChat's.
 const unnumbered = "-"
 
-// keepForLater stores genuine statements that are not about a payment's
-// success, such as refunds made in WeChat's console or complaints, so that
-// nothing that was acknowledged is lost.
+// keepForLater stores genuine statements that are about neither a payment's
+// success nor a refund, such as complaints, so that nothing that was
+// acknowledged is lost.
 func (s *Service) keepForLater(ctx context.Context, e *Evidence) (string, error) {
 	var about struct {
 		MchID      string `json:"mchid"`

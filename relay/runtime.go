@@ -29,9 +29,8 @@ type RuntimeOptions struct {
 // Observer is told what happens, for metrics. Every callback may be nil and
 // must be quick.
 type Observer struct {
-	// Notification is called for each notification with its outcome: one of
-	// settled, repeated, case, ignored, unavailable, or the reason for which
-	// it was refused.
+	// Notification is called for each notification with its outcome: what it
+	// did to the books, unavailable, or the reason for which it was refused.
 	Notification func(outcome string, took time.Duration)
 	// Order is called for each order made.
 	Order func()
