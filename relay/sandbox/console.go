@@ -2,9 +2,8 @@ package sandbox
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/wxrelay/wxrelay/internal/beijing"
 )
@@ -65,7 +64,7 @@ func (s *Sandbox) refundInConsole(request *consoleRefund) (refund, error) {
 
 // serveConsoleRefund answers POST /sandbox/refund, as JSON or from the form.
 func (s *Sandbox) serveConsoleRefund(w http.ResponseWriter, r *http.Request) {
-	request, form, err := readConsoleRefund(w, r)
+	request, form, err := readPanel(w, r, consoleRefundOf)
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, errorBody{Code: "PARAM_ERROR", Message: err.Error()})
 		return
@@ -95,31 +94,15 @@ func consoleRefusal(err error) *apiError {
 	return asAPIError(refundRefusal(err))
 }
 
-// readConsoleRefund reads a refund as JSON or as a form.
-func readConsoleRefund(w http.ResponseWriter, r *http.Request) (request *consoleRefund, form bool, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the body: %w", err)
-	}
-	request = &consoleRefund{}
-	if isJSON(body) {
-		return request, false, decodeJSON(body, request)
-	}
-	values, err := formValues(r, body)
-	if err != nil {
-		return nil, true, err
-	}
+// consoleRefundOf reads a refund from the control panel's form.
+func consoleRefundOf(values url.Values) (consoleRefund, error) {
 	amount, err := formNumber(values, "amount")
-	if err != nil {
-		return nil, true, err
-	}
-	*request = consoleRefund{
+	return consoleRefund{
 		OutTradeNo: values.Get("out_trade_no"),
 		MchID:      values.Get("mchid"),
 		AmountFen:  int64(amount),
 		NotifyURL:  values.Get("notify_url"),
 		Format:     generation(values.Get("format")),
 		Reason:     values.Get("reason"),
-	}
-	return request, true, nil
+	}, err
 }

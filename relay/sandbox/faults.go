@@ -1,12 +1,10 @@
 package sandbox
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -357,7 +355,7 @@ func (s *Sandbox) serveFaults(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		s.faults.clear()
 	case http.MethodPost:
-		request, form, err := readFaults(w, r)
+		request, form, err := readPanel(w, r, faultsOf)
 		if err == nil {
 			err = s.orderFaults(request)
 		}
@@ -391,47 +389,20 @@ func (s *Sandbox) orderFaults(request *faultRequest) error {
 	return s.faults.add(list)
 }
 
-// readFaults reads a request for faults as JSON or, from the control panel,
-// as a form.
-func readFaults(w http.ResponseWriter, r *http.Request) (request *faultRequest, form bool, err error) {
-	request = &faultRequest{}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the body: %w", err)
-	}
-	if isJSON(body) {
-		return request, false, decodeJSON(body, request)
-	}
-	values, err := formValues(r, body)
-	if err != nil {
-		return nil, true, err
-	}
+// faultsOf reads a request for faults from the control panel's form.
+func faultsOf(values url.Values) (request faultRequest, err error) {
 	request.Clear = values.Get("clear") != ""
 	request.RotateCertificate = values.Get("rotate_certificate") != ""
 	if values.Get("fault") == "" {
-		return request, true, nil
+		return request, nil
 	}
 	request.Name = values.Get("fault")
 	request.Operation = values.Get("operation")
 	request.Times, err = formNumber(values, "times")
 	if err != nil {
-		return nil, true, err
+		return request, err
 	}
 	seconds, err := formNumber(values, "seconds")
 	request.Seconds = float64(seconds)
-	return request, true, err
-}
-
-// isJSON reports whether a body is a JSON object rather than a form. The
-// content type does not tell: command-line clients send JSON as forms.
-func isJSON(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")) }
-
-// decodeJSON decodes a body of the control panel.
-func decodeJSON(body []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(into); err != nil {
-		return fmt.Errorf("decoding the body: %w", err)
-	}
-	return nil
+	return request, err
 }

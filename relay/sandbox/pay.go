@@ -3,11 +3,9 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 )
 
 // payRequest is the body of POST /sandbox/pay: what the buyer does. Exactly
@@ -131,7 +129,7 @@ func (s *Sandbox) orderToPay(request *payRequest) (order, error) {
 
 // servePay answers POST /sandbox/pay, as JSON or from the phone's form.
 func (s *Sandbox) servePay(w http.ResponseWriter, r *http.Request) {
-	request, form, err := readPay(w, r)
+	request, form, err := readPanel(w, r, payOf)
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, errorBody{Code: "PARAM_ERROR", Message: err.Error()})
 		return
@@ -183,25 +181,10 @@ func payCode(err error) string {
 	}
 }
 
-// readPay reads a pay request as JSON or as a form.
-func readPay(w http.ResponseWriter, r *http.Request) (request *payRequest, form bool, err error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the body: %w", err)
-	}
-	request = &payRequest{}
-	if isJSON(body) {
-		return request, false, decodeJSON(body, request)
-	}
-	values, err := formValues(r, body)
-	if err != nil {
-		return nil, true, err
-	}
+// payOf reads a pay request from the phone's form.
+func payOf(values url.Values) (payRequest, error) {
 	amount, err := formNumber(values, "amount")
-	if err != nil {
-		return nil, true, err
-	}
-	*request = payRequest{
+	return payRequest{
 		OutTradeNo: values.Get("out_trade_no"),
 		CodeURL:    values.Get("code_url"),
 		PrepayID:   values.Get("prepay_id"),
@@ -211,27 +194,5 @@ func readPay(w http.ResponseWriter, r *http.Request) (request *payRequest, form 
 		AmountFen:  int64(amount),
 		Outcome:    values.Get("outcome"),
 		Force:      values.Get("force") != "",
-	}
-	return request, true, nil
-}
-
-// formValues decodes a form whose body was read already.
-func formValues(r *http.Request, body []byte) (url.Values, error) {
-	values, err := url.ParseQuery(string(body))
-	if err != nil || r.Header.Get("Content-Type") == "" {
-		return nil, errors.New("the body is neither a JSON object nor a form")
-	}
-	return values, nil
-}
-
-// formNumber reads an optional whole number of a form.
-func formNumber(values url.Values, name string) (int, error) {
-	if values.Get(name) == "" {
-		return 0, nil
-	}
-	n, err := strconv.Atoi(values.Get(name))
-	if err != nil {
-		return 0, fmt.Errorf("%s must be a whole number", name)
-	}
-	return n, nil
+	}, err
 }

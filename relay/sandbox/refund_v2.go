@@ -21,7 +21,7 @@ var (
 	refundRulesV2 = []ruleV2{
 		{name: "transaction_id", max: 32},
 		{name: "out_trade_no", max: 32, check: outTradeNoIssue},
-		{name: "out_refund_no", max: 64, needed: true, check: outRefundNoIssue},
+		{name: "out_refund_no", max: 64, needed: true, check: ownNumberIssue},
 		{name: "total_fee", max: 10, needed: true, check: amountIssueV2},
 		{name: "refund_fee", max: 10, needed: true, check: amountIssueV2},
 		{name: "refund_fee_type", max: 16, check: currencyIssue},
@@ -31,7 +31,7 @@ var (
 	}
 	refundQueryRules = []ruleV2{
 		{name: "refund_id", max: 32},
-		{name: "out_refund_no", max: 64, check: outRefundNoIssue},
+		{name: "out_refund_no", max: 64, check: ownNumberIssue},
 		{name: "transaction_id", max: 32},
 		{name: "out_trade_no", max: 32, check: outTradeNoIssue},
 		{name: "offset", max: 10, check: offsetIssueV2},

@@ -10,14 +10,16 @@ import (
 	"github.com/wxrelay/wxrelay/internal/strictjson"
 )
 
-var outRefundNoForm = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
+// ownNumberForm is that of the numbers that merchants give to refunds, shares
+// and returns.
+var ownNumberForm = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
 
 // refundRules are those of the body of a refund call (v3.md 12).
 var refundRules = object(
 	fieldRule{"sub_mchid", text(32)},
 	fieldRule{"transaction_id", text(32)},
 	fieldRule{"out_trade_no", text(32).checked(outTradeNoIssue)},
-	fieldRule{"out_refund_no", text(64).needed().checked(outRefundNoIssue)},
+	fieldRule{"out_refund_no", text(64).needed().checked(ownNumberIssue)},
 	fieldRule{"reason", text(80)},
 	fieldRule{"notify_url", text(256)},
 	fieldRule{"funds_account", text(32).checked(oneOf("AVAILABLE", "UNSETTLED"))},
@@ -44,7 +46,7 @@ var refundRules = object(
 // members go together is mendIssue's to say.
 var mendRules = object(
 	fieldRule{"sub_mchid", text(32)},
-	fieldRule{"out_refund_no", text(64).needed().checked(outRefundNoIssue)},
+	fieldRule{"out_refund_no", text(64).needed().checked(ownNumberIssue)},
 	fieldRule{"type", text(32).needed().checked(oneOf(mendBuyer, mendMerchant))},
 	fieldRule{"bank_type", text(16)},
 	fieldRule{"bank_account", text(1024)},
@@ -57,8 +59,8 @@ const (
 	mendMerchant = "MERCHANT_BANK_CARD"
 )
 
-func outRefundNoIssue(s string) string {
-	if !outRefundNoForm.MatchString(s) {
+func ownNumberIssue(s string) string {
+	if !ownNumberForm.MatchString(s) {
 		return "the number must be 1 to 64 of 0-9 A-Z a-z _ - | * @"
 	}
 	return ""
@@ -238,7 +240,7 @@ func (s *Sandbox) queryRefund(c *apiCall, outRefundNo string) (apiReply, error) 
 	if err != nil {
 		return apiReply{}, err
 	}
-	if issue := outRefundNoIssue(outRefundNo); issue != "" {
+	if issue := ownNumberIssue(outRefundNo); issue != "" {
 		return apiReply{}, &parameterError{field: "out_refund_no", value: outRefundNo, issue: issue, location: "url"}
 	}
 	r, err := s.lookUpRefund(refundKey{MchID: c.merchant.MchID, OutRefundNo: outRefundNo})

@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 
 	"github.com/wxrelay/wxrelay/internal/strictjson"
 )
-
-var shareNoForm = regexp.MustCompile(`^[0-9A-Za-z_\-|*@]{1,64}$`)
 
 // The rules of the bodies of profit sharing (v3.md 16).
 var (
@@ -19,7 +16,7 @@ var (
 		fieldRule{"appid", text(32).needed()},
 		fieldRule{"sub_appid", text(32)},
 		fieldRule{"transaction_id", text(32).needed()},
-		fieldRule{"out_order_no", text(64).needed().checked(shareNoIssue)},
+		fieldRule{"out_order_no", text(64).needed().checked(ownNumberIssue)},
 		fieldRule{"receivers", rule{kind: strictjson.ArrayKind, required: true, min: 1, max: maxReceivers, items: new(object(
 			fieldRule{"type", text(32).needed().checked(oneOf(receiverMerchant, receiverOpenID, receiverSubOpenID))},
 			fieldRule{"account", text(64).needed()},
@@ -32,26 +29,19 @@ var (
 	unfreezeRules = object(
 		fieldRule{"sub_mchid", text(32)},
 		fieldRule{"transaction_id", text(32).needed()},
-		fieldRule{"out_order_no", text(64).needed().checked(shareNoIssue)},
+		fieldRule{"out_order_no", text(64).needed().checked(ownNumberIssue)},
 		fieldRule{"description", text(80).needed()},
 	)
 	returnRules = object(
 		fieldRule{"sub_mchid", text(32)},
 		fieldRule{"order_id", text(64)},
-		fieldRule{"out_order_no", text(64).checked(shareNoIssue)},
-		fieldRule{"out_return_no", text(64).needed().checked(shareNoIssue)},
+		fieldRule{"out_order_no", text(64).checked(ownNumberIssue)},
+		fieldRule{"out_return_no", text(64).needed().checked(ownNumberIssue)},
 		fieldRule{"return_mchid", text(32).needed()},
 		fieldRule{"amount", integer(1).needed()},
 		fieldRule{"description", text(80).needed()},
 	)
 )
-
-func shareNoIssue(s string) string {
-	if !shareNoForm.MatchString(s) {
-		return "the number must be 1 to 64 of 0-9 A-Z a-z _ - | * @"
-	}
-	return ""
-}
 
 // shareRequest is the body of a share or of an unfreeze.
 type shareRequest struct {
