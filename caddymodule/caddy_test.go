@@ -124,7 +124,7 @@ func (s *setup) get(t *testing.T, i int, path string) (int, string) {
 func (s *setup) try(i int, method, path, body string) (status int, answer string, err error) {
 	for range 100 {
 		status, answer, err = s.once(i, method, path, body)
-		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) && (err == nil || !strings.Contains(err.Error(), "server closed idle connection")) {
+		if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, io.EOF) && (err == nil || !strings.Contains(err.Error(), "server closed idle connection")) {
 			break
 		}
 	}
