@@ -65,7 +65,7 @@ func (s *Service) choosePayer(ctx context.Context, w *wish, m *merchant) error {
 	}
 	w.payerAppID, w.appID = a.AppID, a.AppID
 	if m.SubMchID != "" {
-		w.forSubMerchant(m, rule, s.providersOwn(m))
+		w.forSubMerchant(m, rule, s.ownApp(m))
 	}
 	if !rule.openID {
 		return nil
@@ -86,9 +86,9 @@ func (w *wish) forSubMerchant(m *merchant, rule tradeRule, own string) {
 	}
 }
 
-// providersOwn is the app id of the service provider: that of the first
-// account which is not the sub merchant's.
-func (s *Service) providersOwn(m *merchant) string {
+// ownApp is the app id of the merchant itself: that of its first account
+// which is not the sub merchant's, for whom a service provider collects.
+func (s *Service) ownApp(m *merchant) string {
 	for _, name := range m.Accounts {
 		if a := s.accounts[name]; a != nil && a.AppID != m.SubAppID {
 			return a.AppID

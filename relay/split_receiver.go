@@ -80,30 +80,15 @@ func (s *Service) changeReceiver(ctx context.Context, caller *Caller, req *Recei
 	if err != nil {
 		return ReceiverView{}, err
 	}
-	appID, err := s.sharingApp(m)
-	if err != nil {
-		return ReceiverView{}, err
-	}
 	if err := s.rt.store.Update(ctx, func(tx Tx) error { return s.claimNonce(tx, caller) }); err != nil {
 		return ReceiverView{}, outcome(err)
 	}
 	err = change(g, ctx, &Receiver{
-		SubMchID: m.SubMchID, SubAppID: m.SubAppID, AppID: appID,
+		SubMchID: m.SubMchID, SubAppID: m.SubAppID, AppID: s.ownApp(m),
 		Type: req.Type, Account: req.Account, Name: req.Name, RelationType: req.RelationType, CustomRelation: req.CustomRelation,
 	})
 	if err != nil {
 		return ReceiverView{}, upstream(err)
 	}
 	return ReceiverView{Type: req.Type, Account: req.Account, RelationType: req.RelationType}, nil
-}
-
-// sharingApp is the app id under which WeChat is told of receivers: the
-// merchant's first, which for a service provider is its own.
-func (s *Service) sharingApp(m *merchant) (string, error) {
-	for _, name := range m.Accounts {
-		if a := s.accounts[name]; a != nil && a.AppID != m.SubAppID {
-			return a.AppID, nil
-		}
-	}
-	return "", refusef(KindNoAuth, "", "merchant %s has no account of its own", m.Name)
 }
