@@ -102,6 +102,9 @@ func (s *Service) Order(ctx context.Context, caller *Caller, orderNo string, ref
 		if err := s.refresh(ctx, key); err != nil {
 			return OrderView{}, outcome(err)
 		}
+		if err := s.refreshRefunds(ctx, key); err != nil {
+			return OrderView{}, outcome(err)
+		}
 	}
 	var v OrderView
 	err := s.rt.store.View(ctx, func(r Reader) error {

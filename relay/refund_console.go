@@ -64,7 +64,8 @@ func (x *refundSettlement) bookConsole(tx Tx) error {
 	if err != nil {
 		return err
 	}
-	r := x.consoleRefund(&p)
+	r := unknownRefund(x.key.OutRefundNo, &p)
+	r.AmountFen, r.CreatedAt = x.st.AmountFen, x.now
 	if err := x.joinCase(tx, &r); err != nil {
 		return err
 	}
@@ -84,9 +85,11 @@ func (x *refundSettlement) keep(tx Tx, result refundResult) error {
 	return tx.PutEvidence(x.evidence)
 }
 
-func (x *refundSettlement) consoleRefund(p *Payment) Refund {
+// unknownRefund is what is known of a refund that somebody else made: enough
+// to ask about it.
+func unknownRefund(outRefundNo string, p *Payment) Refund {
 	return Refund{
-		RefundKey:     x.key,
+		RefundKey:     RefundKey{MchID: p.MchID, OutRefundNo: outRefundNo},
 		ClientID:      p.Order.ClientID,
 		OrderNo:       p.Order.OrderNo,
 		Source:        RefundByConsole,
@@ -96,10 +99,8 @@ func (x *refundSettlement) consoleRefund(p *Payment) Refund {
 		AppID:         p.AppID,
 		OutTradeNo:    p.OutTradeNo,
 		TransactionID: p.TransactionID,
-		AmountFen:     x.st.AmountFen,
 		TotalFen:      p.PaidFen,
 		Status:        RefundProcessing,
-		CreatedAt:     x.now,
 	}
 }
 

@@ -131,10 +131,8 @@ func (s *Service) confirmRefund(ctx context.Context, m *merchant, st *RefundStat
 	case known != nil && known.OutTradeNo != st.OutTradeNo, known == nil && paid == nil:
 		return nil, errForeignRefund
 	case known == nil:
-		known = &Refund{
-			RefundKey: RefundKey{MchID: st.MchID, OutRefundNo: st.OutRefundNo},
-			API:       paid.API, SubMchID: paid.SubMchID, SubAppID: paid.SubAppID, AppID: paid.AppID, OutTradeNo: paid.OutTradeNo,
-		}
+		unknown := unknownRefund(st.OutRefundNo, paid)
+		known = &unknown
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmWithin)
 	defer cancel()

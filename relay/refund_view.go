@@ -101,3 +101,26 @@ func (s *Service) refreshRefund(ctx context.Context, key RefundKey) error {
 	}
 	return nil
 }
+
+// refreshRefunds asks about what may have gone back of an order without our
+// hearing of it: its refunds that have not ended, and where WeChat lists
+// refunds, those of its console.
+func (s *Service) refreshRefunds(ctx context.Context, key OrderKey) error {
+	o, payments, err := s.orderWithPayments(ctx, key)
+	if err != nil {
+		return err
+	}
+	for i := range payments {
+		p := &payments[i]
+		m := s.byNumber[merchantID{p.MchID, p.SubMchID}]
+		if m != nil && p.Status == PaymentPaid && s.rt.askedLists.allow(p.PaymentKey, s.rt.now()) {
+			s.findRefunds(ctx, m, p, p.TransactionID)
+		}
+	}
+	for _, no := range o.Refunds {
+		if err := s.refreshRefund(ctx, RefundKey{MchID: o.MchID, OutRefundNo: no}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

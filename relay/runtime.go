@@ -76,6 +76,7 @@ type Runtime struct {
 	// What WeChat was asked about because somebody wanted to know.
 	askedPayments spacing[PaymentKey]
 	askedRefunds  spacing[RefundKey]
+	askedLists    spacing[PaymentKey] // of refunds
 	askedSplits   spacing[SplitKey]
 }
 

@@ -62,6 +62,10 @@ func (u *upkeep) begin() {
 			if c.maintain != nil {
 				u.running.Go(func() { c.maintain(ctx) })
 			}
+			if g, ok := c.gateway.(refundBiller); ok {
+				s := u.current
+				u.running.Go(func() { s.readBills(ctx, m, g) })
+			}
 		}
 	}
 }
