@@ -166,6 +166,35 @@ var (
 		"1 when all open stores and workers are well, 0 otherwise.", nil, nil)
 )
 
+var (
+	casesDesc = prometheus.NewDesc("wxrelay_cases",
+		"Anomalies that hold or held money, by kind and state.", []string{"kind", "status"}, nil)
+	caseMoneyDesc = prometheus.NewDesc("wxrelay_cases_fen",
+		"The money of anomalies in fen, by kind and state; held waits for the operator.", []string{"kind", "status"}, nil)
+)
+
+// collectCases reports the cases of all open engines. A store that does not
+// answer is reported by its health.
+func collectCases(ctx context.Context, engines []*engine, metrics chan<- prometheus.Metric) {
+	type label struct{ kind, status string }
+	number, fen := map[label]float64{}, map[label]float64{}
+	for _, e := range engines {
+		counts, err := e.runtime.CountCases(ctx)
+		if err != nil {
+			continue
+		}
+		for _, c := range counts {
+			l := label{string(c.Kind), string(c.Status)}
+			number[l] += float64(c.Number)
+			fen[l] += float64(c.Fen)
+		}
+	}
+	for l := range number {
+		metrics <- prometheus.MustNewConstMetric(casesDesc, prometheus.GaugeValue, number[l], l.kind, l.status)
+		metrics <- prometheus.MustNewConstMetric(caseMoneyDesc, prometheus.GaugeValue, fen[l], l.kind, l.status)
+	}
+}
+
 func (s *engineSet) add(e *engine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -183,7 +212,7 @@ func (s *engineSet) remove(e *engine) {
 
 // Describe implements prometheus.Collector.
 func (s *engineSet) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{destinationsDesc, failingDesc, inFlightDesc, unrecordedDesc, parkedDesc, healthyDesc} {
+	for _, desc := range []*prometheus.Desc{destinationsDesc, failingDesc, inFlightDesc, unrecordedDesc, parkedDesc, healthyDesc, casesDesc, caseMoneyDesc} {
 		descs <- desc
 	}
 }
@@ -194,7 +223,9 @@ func (s *engineSet) Collect(metrics chan<- prometheus.Metric) {
 	defer cancel()
 	var sum relay.DispatcherStats
 	healthy := 1
-	for _, e := range s.list() {
+	engines := s.list()
+	collectCases(ctx, engines, metrics)
+	for _, e := range engines {
 		stats := e.runtime.Deliveries()
 		sum.Destinations += stats.Destinations
 		sum.Failing += stats.Failing

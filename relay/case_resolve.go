@@ -21,8 +21,11 @@ const (
 	ActionAccept CaseAction = "accept"
 )
 
-// maxResolutionReason bounds the operator's words, in bytes.
-const maxResolutionReason = 512
+// What bounds the operator's words and name, in bytes.
+const (
+	maxResolutionReason = 512
+	maxResolvedBy       = 128
+)
 
 // Resolution is an operator's decision about a case.
 type Resolution struct {
@@ -40,6 +43,9 @@ func (r *Resolution) Check() error {
 	}
 	if r.Reason == "" || len(r.Reason) > maxResolutionReason || !plainText(r.Reason) {
 		return refusef(KindParam, "reason", "needed: why, in 1 to %d bytes of text on one line", maxResolutionReason)
+	}
+	if len(r.By) > maxResolvedBy || !plainText(r.By) {
+		return refusef(KindParam, "by", "who decides, in at most %d bytes of text", maxResolvedBy)
 	}
 	return nil
 }
@@ -241,10 +247,12 @@ func (s *Service) Cases(ctx context.Context, f CaseFilter) (page CasePage, err e
 	return page, outcome(err)
 }
 
+// caseStep is how many cases are read at a time.
+const caseStep = 200
+
 func casesOf(r Reader, f CaseFilter) (page CasePage, err error) {
-	const step = 200
 	for after := f.After; ; {
-		some, err := r.Cases(after, step)
+		some, err := r.Cases(after, caseStep)
 		if err != nil {
 			return page, err
 		}
@@ -259,7 +267,7 @@ func casesOf(r Reader, f CaseFilter) (page CasePage, err error) {
 			page.Cases = append(page.Cases, some[i])
 			page.Next = some[i].ID
 		}
-		if len(some) < step {
+		if len(some) < caseStep {
 			return page, nil
 		}
 		after = some[len(some)-1].ID

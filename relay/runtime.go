@@ -70,6 +70,7 @@ type Runtime struct {
 	expiry     *expiry
 	refunds    *refundFollower
 	asker      *asker
+	counted    caseCounts
 	splits     *splitFollower
 	upkeep     upkeep
 
