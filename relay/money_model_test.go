@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -370,13 +371,12 @@ func (h *history) refundEnds() {
 	}
 	h.b.wechat.mu.Lock()
 	var numbers []string
-	for no, r := range h.b.wechat.refunds {
-		if r.State == relay.RefundStateProcessing || h.rng.IntN(4) == 0 {
+	for _, no := range slices.Sorted(maps.Keys(h.b.wechat.refunds)) {
+		if h.b.wechat.refunds[no].State == relay.RefundStateProcessing || h.rng.IntN(4) == 0 {
 			numbers = append(numbers, no)
 		}
 	}
 	h.b.wechat.mu.Unlock()
-	slices.Sort(numbers)
 	no, ok := pick(h, numbers)
 	if !ok {
 		return
