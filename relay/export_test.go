@@ -66,7 +66,8 @@ const (
 // Store is the runtime's store.
 func (rt *Runtime) Store() Store { return rt.store }
 
-// Refresh asks WeChat about an order's payments, however lately it was asked.
+// Refresh asks WeChat about an order's payments, those apart that it was asked
+// about a moment ago.
 func (s *Service) Refresh(ctx context.Context, key OrderKey) error { return s.refresh(ctx, key) }
 
 // Settle books a statement that a notification made.

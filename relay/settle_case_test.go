@@ -121,7 +121,8 @@ func policies(p relay.CasePolicy) relay.AnomalyPolicy {
 }
 
 // TestAnomalies walks each anomaly by each way to hear of it under each
-// policy, in both generations, a thousand repeats included.
+// policy, again and again. What the generations do differently lies before
+// the settling; both are walked through the built server in cmd/caddy.
 func TestAnomalies_A16_A21_B14(t *testing.T) {
 	t.Parallel()
 	for kind, happen := range anomalies {
