@@ -64,7 +64,7 @@ func (c *Cipher) Open(r Resource) ([]byte, error) {
 	if r.Algorithm != algorithmAESGCM || len(r.Nonce) != nonceLen {
 		return nil, ErrResource
 	}
-	sealed, err := base64.StdEncoding.Strict().DecodeString(r.Ciphertext)
+	sealed, err := decodeBase64(r.Ciphertext)
 	if err != nil || len(sealed) < tagLen {
 		return nil, ErrResource
 	}

@@ -118,6 +118,7 @@ func TestCipherOpenShapes_B11(t *testing.T) {
 		"15 bytes":           with(func(r *Resource) { r.Ciphertext = base64.StdEncoding.EncodeToString(make([]byte, 15)) }),
 		"16 bytes":           with(func(r *Resource) { r.Ciphertext = base64.StdEncoding.EncodeToString(make([]byte, 16)) }),
 		"no base64":          with(func(r *Resource) { r.Ciphertext = "*" + r.Ciphertext[1:] }),
+		"line break inside":  with(func(r *Resource) { r.Ciphertext = r.Ciphertext[:24] + "\n" + r.Ciphertext[24:] }),
 		"no padding":         with(func(r *Resource) { r.Ciphertext = strings.TrimRight(r.Ciphertext, "=") + "*" }),
 		"no associated data": with(func(r *Resource) { r.AssociatedData = "" }),
 		"nothing":            {},

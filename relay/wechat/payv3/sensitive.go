@@ -28,7 +28,7 @@ var ErrSensitive = errors.New("sensitive field cannot be decrypted")
 
 // DecryptSensitive reads what EncryptSensitive made.
 func DecryptSensitive(key *rsa.PrivateKey, ciphertext string) (string, error) {
-	sealed, err := base64.StdEncoding.Strict().DecodeString(ciphertext)
+	sealed, err := decodeBase64(ciphertext)
 	if err != nil {
 		return "", ErrSensitive
 	}

@@ -64,14 +64,18 @@ func Sign(key *rsa.PrivateKey, message []byte) (string, error) {
 // errSignature says that a signature does not belong to the message and key.
 var errSignature = errors.New("signature does not match")
 
-// verifySignature checks a base64 signature over message. The decoder of the
-// standard library skips line breaks, which would give one signature many
-// spellings, so they are refused first.
-func verifySignature(key *rsa.PublicKey, message []byte, signature string) error {
-	if strings.ContainsAny(signature, "\r\n") {
-		return errSignature
+// decodeBase64 decodes the one spelling of some bytes. The decoder of the
+// standard library skips line breaks, which would give them many.
+func decodeBase64(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, base64.CorruptInputError(strings.IndexAny(text, "\r\n"))
 	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(signature)
+	return base64.StdEncoding.Strict().DecodeString(text)
+}
+
+// verifySignature checks a base64 signature over message.
+func verifySignature(key *rsa.PublicKey, message []byte, signature string) error {
+	raw, err := decodeBase64(signature)
 	if err != nil {
 		return errSignature
 	}
