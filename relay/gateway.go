@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 )
@@ -181,4 +182,24 @@ func (e *GatewayError) Error() string {
 		s += " (request id " + e.RequestID + ")"
 	}
 	return s
+}
+
+// toldRefusal reports a call that WeChat refused.
+func toldRefusal(observe func(op, outcome string), refused *GatewayError) error {
+	if observe != nil {
+		observe(refused.Op, "refused")
+	}
+	return refused
+}
+
+// toldPlainly reports a call that WeChat granted, or did not answer.
+func toldPlainly(observe func(op, outcome string), op string, err error) error {
+	outcome := "ok"
+	if err != nil {
+		outcome, err = "failed", fmt.Errorf("%s: %w", op, err)
+	}
+	if observe != nil {
+		observe(op, outcome)
+	}
+	return err
 }

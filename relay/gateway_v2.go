@@ -2,7 +2,6 @@ package relay
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/wxrelay/wxrelay/relay/wechat/payv2"
@@ -65,20 +64,13 @@ func hooksV2(logger *slog.Logger, observe func(op, outcome string)) payv2.Hooks 
 // told reports a call's outcome to the observer and translates WeChat's
 // refusals.
 func (g *gatewayV2) told(op string, err error) error {
-	outcome := "ok"
 	var refused *payv2.APIError
-	switch {
-	case errors.As(err, &refused):
-		outcome = "refused"
-		err = &GatewayError{Op: op, HTTPStatus: refused.HTTPStatus, Code: codeV2(refused), Retryable: refused.Retryable(), Repeat: refused.Repeat}
-	case err != nil:
-		outcome = "failed"
-		err = fmt.Errorf("%s: %w", op, err)
+	if !errors.As(err, &refused) {
+		return toldPlainly(g.observe, op, err)
 	}
-	if g.observe != nil {
-		g.observe(op, outcome)
-	}
-	return err
+	return toldRefusal(g.observe, &GatewayError{
+		Op: op, HTTPStatus: refused.HTTPStatus, Code: codeV2(refused), Retryable: refused.Retryable(), Repeat: refused.Repeat,
+	})
 }
 
 // codeV2 is what relay goes by. A number that was used with other content has

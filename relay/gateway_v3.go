@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -83,23 +82,14 @@ func hooksV3(logger *slog.Logger, observe func(op, outcome string)) payv3.Hooks 
 // told reports a call's outcome to the observer and translates WeChat's
 // refusals.
 func (g *gatewayV3) told(op string, err error) error {
-	outcome := "ok"
 	var refused *payv3.APIError
-	switch {
-	case errors.As(err, &refused):
-		outcome = "refused"
-		err = &GatewayError{
-			Op: op, HTTPStatus: refused.HTTPStatus, Code: refused.Code, RequestID: refused.RequestID,
-			Retryable: refused.Retryable(), Repeat: refused.Repeat,
-		}
-	case err != nil:
-		outcome = "failed"
-		err = fmt.Errorf("%s: %w", op, err)
+	if !errors.As(err, &refused) {
+		return toldPlainly(g.observe, op, err)
 	}
-	if g.observe != nil {
-		g.observe(op, outcome)
-	}
-	return err
+	return toldRefusal(g.observe, &GatewayError{
+		Op: op, HTTPStatus: refused.HTTPStatus, Code: refused.Code, RequestID: refused.RequestID,
+		Retryable: refused.Retryable(), Repeat: refused.Repeat,
+	})
 }
 
 // LogValue keeps credentials out of logs.
