@@ -20,21 +20,40 @@ func (s *Service) Authenticate(req SignedRequest) (*Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTimestamp(a.timestamp, s.rt.now()); err != nil {
+	client, err := s.signer(a.clientID, a.timestamp, func(c *Client) bool {
+		return signatureMatches(c, &a, StringToSign(a.scheme, a.clientID, req.Method, s.host, req.Target, a.timestamp, a.nonce, req.Body))
+	})
+	if err != nil {
 		return nil, err
 	}
-	client, known := s.clients[a.clientID]
+	if err := s.withinRate(client); err != nil {
+		return nil, err
+	}
+	return &Caller{Client: client, nonce: a.nonce}, nil
+}
+
+// signer finds the client whose signature fits: time first, then client and
+// signature together.
+func (s *Service) signer(clientID, timestamp string, fits func(*Client) bool) (*Client, error) {
+	if err := checkTimestamp(timestamp, s.rt.now()); err != nil {
+		return nil, err
+	}
+	client, known := s.clients[clientID]
 	if !known {
 		client = s.nobody
 	}
-	text := StringToSign(a.scheme, a.clientID, req.Method, s.host, req.Target, a.timestamp, a.nonce, req.Body)
-	if !signatureMatches(client, &a, text) || !known {
+	if !fits(client) || !known {
 		return nil, refuse(KindSign, "", "wrong client_id or signature")
 	}
-	if !s.rt.limits.allow(client.ID, client.Rate, s.rt.now()) {
-		return nil, refuse(KindRate, "", "too many requests; slow down")
+	return client, nil
+}
+
+// withinRate counts a request that its client signed.
+func (s *Service) withinRate(c *Client) error {
+	if !s.rt.limits.allow(c.ID, c.Rate, s.rt.now()) {
+		return refuse(KindRate, "", "too many requests; slow down")
 	}
-	return &Caller{Client: client, nonce: a.nonce}, nil
+	return nil
 }
 
 func signatureMatches(c *Client, a *authorization, text []byte) bool {

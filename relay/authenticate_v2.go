@@ -28,21 +28,15 @@ func (s *Service) AuthenticateV2(req CompatRequest) (*Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTimestamp(a.timestamp, s.rt.now()); err != nil {
+	client, err := s.signer(a.clientID, a.timestamp, func(c *Client) bool { return compatMatches(c, &a, req.Fields) })
+	if err != nil {
 		return nil, err
-	}
-	client, known := s.clients[a.clientID]
-	if !known {
-		client = s.nobody
-	}
-	if !compatMatches(client, &a, req.Fields) || !known {
-		return nil, refuse(KindSign, "", "wrong client_id or signature")
 	}
 	if err := checkCompat(client, a.signType, req.Strong); err != nil {
 		return nil, err
 	}
-	if !s.rt.limits.allow(client.ID, client.Rate, s.rt.now()) {
-		return nil, refuse(KindRate, "", "too many requests; slow down")
+	if err := s.withinRate(client); err != nil {
+		return nil, err
 	}
 	if !s.rt.compat.pin(client.ID, a.nonce, req.Call, s.rt.now()) {
 		return nil, replayed()
