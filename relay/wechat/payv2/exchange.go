@@ -3,13 +3,11 @@ package payv2
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
-	"time"
 
 	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
@@ -48,7 +46,7 @@ func (c *Client) do(ctx context.Context, cl call) (Message, error) {
 		if next.switchHost && !errors.Is(err, context.Canceled) {
 			host = c.hosts.Failed(host, c.now())
 		}
-		if !next.again || ctx.Err() != nil || !transport.Pause(ctx, c.jitter(next.wait)) {
+		if !next.again || ctx.Err() != nil || !transport.Pause(ctx, transport.Jitter(c.rand, next.wait)) {
 			if refused, ok := errors.AsType[*APIError](err); ok {
 				refused.Repeat = tries > 1
 				return nil, err // names the call itself
@@ -56,16 +54,6 @@ func (c *Client) do(ctx context.Context, cl call) (Message, error) {
 			return nil, fmt.Errorf("%s: giving up after %d tries: %w", cl.op, tries, err)
 		}
 	}
-}
-
-// jitter lengthens a wait by up to its half, so that callers who failed
-// together do not come back together.
-func (c *Client) jitter(wait time.Duration) time.Duration {
-	var random [2]byte
-	if _, err := io.ReadFull(c.rand, random[:]); err != nil {
-		return wait
-	}
-	return wait + wait/2*time.Duration(binary.BigEndian.Uint16(random[:]))/(1<<16)
 }
 
 // attempt makes one try with a fresh nonce, and reports it.

@@ -6,6 +6,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -92,6 +93,16 @@ func WithoutURL(err error) error {
 		return e.Err
 	}
 	return err
+}
+
+// Jitter lengthens a wait by up to its half, so that callers who failed
+// together do not come back together.
+func Jitter(random io.Reader, wait time.Duration) time.Duration {
+	var b [2]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return wait
+	}
+	return wait + wait/2*time.Duration(binary.BigEndian.Uint16(b[:]))/(1<<16)
 }
 
 // Pause waits for d. It reports false when the context ends before that, and
