@@ -25,6 +25,10 @@ type Config struct {
 	// reach; none by default.
 	AllowNetworks []netip.Prefix
 
+	// MasterKeys seal secrets in the store, 32 bytes each: the first seals,
+	// all of them open. None means the Runtime's own.
+	MasterKeys []Secret
+
 	Accounts  []*Account
 	Merchants []*Merchant
 	Clients   []*Client
@@ -59,7 +63,36 @@ type Account struct {
 	Kind   AccountKind
 	AppID  string // wx and 16 characters
 	Secret Secret // for logins; an account of another kind than AccountOfficial may have none
+
+	// MessageToken verifies WeChat's server check and the messages that it
+	// pushes; empty: none are taken. MessageKey is the EncodingAESKey, 43
+	// characters, of messages that come encrypted.
+	MessageToken Secret
+	MessageKey   Secret
+
+	VerifyFiles []VerifyFile
 }
+
+// VerifyFile proves to WeChat who owns a domain: a text that is served under
+// one name at the root of every site.
+type VerifyFile struct {
+	Name string // such as MP_verify_abc.txt
+	Text string // the whole body
+}
+
+// OpenIDPolicy says which openids a client may name in orders and payments.
+type OpenIDPolicy string
+
+// The policies (threats C10).
+const (
+	// OpenIDUnborrowed takes what no login of this relay produced for other
+	// clients alone or under another app id. It is the default, because a
+	// client may know its users by a login that this relay never saw.
+	OpenIDUnborrowed OpenIDPolicy = "unborrowed"
+	// OpenIDIssued takes only what a login of this relay produced for this
+	// very client under the app id in which the buyer pays.
+	OpenIDIssued OpenIDPolicy = "issued"
+)
 
 // Merchant is a WeChat Pay merchant number with its credentials. At least one
 // generation's are there.
@@ -158,4 +191,20 @@ type Client struct {
 	DailyFen      int64   // of all orders of a Beijing day; 0: no limit
 	Schedule      []time.Duration
 	AllowNetworks []netip.Prefix // in addition to the Config's
+
+	// RedirectURIs are the addresses, as whole strings, to which browsers
+	// return from a login.
+	RedirectURIs []string
+	OpenIDPolicy OpenIDPolicy // empty: OpenIDUnborrowed
+
+	// AllowAPI are the paths below /cgi-bin/ that the client may call through
+	// the relay: a whole path, or one that ends with "/*" for all below it.
+	AllowAPI []string
+	// RawToken lets the client fetch the account's own access_token and
+	// jsapi_ticket instead of ones that work through the relay alone.
+	RawToken bool
+
+	// MessagesURL is where the client is told of messages that WeChat pushes
+	// to its account; empty: it did not subscribe.
+	MessagesURL string
 }

@@ -9,4 +9,7 @@ type Payer struct {
 	OpenID string
 	AppID  string
 	SeenAt time.Time
+	// Clients are the ids of the clients for which a login or a cashier page
+	// produced it, sorted.
+	Clients []string
 }

@@ -180,6 +180,31 @@ type PayerWriter interface {
 	PutPayer(*Payer) error
 }
 
+// GrantReader reads what was handed out.
+type GrantReader interface {
+	Grant(GrantKey) (Grant, error)
+	// ExpiredGrants lists up to limit grants whose ExpiresAt is at or before
+	// until, earliest first; its cost depends on limit alone.
+	ExpiredGrants(until time.Time, limit int) ([]GrantKey, error)
+}
+
+// GrantWriter keeps grants under their ExpiresAt until they are dropped.
+// Dropping one that is not there is no error.
+type GrantWriter interface {
+	PutGrant(*Grant) error
+	DropGrant(GrantKey) error
+}
+
+// AccountTokenReader reads the accounts' tokens.
+type AccountTokenReader interface {
+	AccountToken(TokenKey) (AccountToken, error)
+}
+
+// AccountTokenWriter keeps them.
+type AccountTokenWriter interface {
+	PutAccountToken(*AccountToken) error
+}
+
 // TallyReader reads sums; one that was never written is 0.
 type TallyReader interface {
 	Tally(TallyKey) (int64, error)
