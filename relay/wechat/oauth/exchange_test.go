@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/openapi"
 )
 
 const goodToken = `{"access_token":"ACCESS_TOKEN","expires_in":7200,"refresh_token":"REFRESH_TOKEN","openid":"OPENID","scope":"snsapi_base"}`
@@ -89,7 +92,7 @@ func TestExchangeRepeats(t *testing.T) {
 		{"502", []step{answer(502, "<html>")}, []string{p}, false},
 		{"used code", []step{answer(200, `{"errcode":40163,"errmsg":"code been used, rid: 1"}`)}, []string{p}, false},
 		{"redirect", []step{answer(302, "")}, []string{p}, false},
-		{"too long", []step{answer(200, strings.Repeat(" ", maxAnswer+1))}, []string{p}, false},
+		{"too long", []step{answer(200, strings.Repeat(" ", openapi.MaxAnswer+1))}, []string{p}, false},
 		{"not JSON", []step{answer(200, "<html>")}, []string{p}, false},
 		{"two openids", []step{answer(200, strings.Replace(goodToken, `{`, `{"openid":"OTHER",`, 1))}, []string{p}, false},
 		{"case variant", []step{answer(200, strings.Replace(goodToken, `"openid"`, `"OpenId"`, 1))}, []string{p}, false},
@@ -127,14 +130,55 @@ func TestExchangeIsBounded(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := scripted(t, answer(200, `{"errcode":-1}`))
-		ctx, cancel := context.WithTimeout(t.Context(), firstWait/2)
+		ctx, cancel := context.WithTimeout(t.Context(), openapi.FirstWait/2)
 		defer cancel()
 		start := time.Now()
 		_, err := c.Exchange(ctx, "CODE")
-		if e, ok := errors.AsType[*Error](err); !ok || e.Code != CodeBusy || time.Since(start) != 0 {
+		if e, ok := errors.AsType[*Error](err); !ok || e.Code != errcode.Busy || time.Since(start) != 0 {
 			t.Errorf("%v after %v, want the refusal at once, for no time is left to repeat", err, time.Since(start))
 		}
 	})
+}
+
+// TestSafeCallsUseTheBackup: what does no harm twice is asked again at the
+// backup host when the primary hangs or breaks; a refusal is final.
+func TestSafeCallsUseTheBackup(t *testing.T) {
+	t.Parallel()
+	const p, b = "primary.example", "backup.example"
+	good := answer(200, goodToken)
+	tests := []struct {
+		name  string
+		steps []step
+		hosts []string
+		ok    bool
+	}{
+		{"cut", []step{fail(errReset), good}, []string{p, b}, true},
+		{"hanging", []step{hang, good}, []string{p, b}, true},
+		{"502", []step{answer(502, "<html>"), good}, []string{p, b}, true},
+		{"page", []step{answer(200, "<html>"), good}, []string{p, b}, true},
+		{"both cut", []step{fail(errReset), fail(errReset)}, []string{p, b}, false},
+		{"404", []step{answer(404, "")}, []string{p}, false},
+		{"refused", []step{answer(200, `{"errcode":40030,"errmsg":"invalid refresh_token"}`)}, []string{p}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, s := scripted(t, tt.steps...)
+				got, err := c.Refresh(t.Context(), "REFRESH_TOKEN")
+				if (err == nil) != tt.ok || (got != nil) != tt.ok {
+					t.Errorf("Refresh = %v, %v", got != nil, err)
+				}
+				var hosts []string
+				for _, r := range s.seen {
+					hosts = append(hosts, r.URL.Host)
+				}
+				if !slices.Equal(hosts, tt.hosts) || len(s.steps) != 0 {
+					t.Errorf("tries at %v, want %v", hosts, tt.hosts)
+				}
+			})
+		})
+	}
 }
 
 // TestErrors_H03: AppSecret, code and tokens travel in the query; no error
@@ -159,6 +203,7 @@ func TestErrors_H03(t *testing.T) {
 					return err
 				},
 			}
+			calls["refresh"] = func(c *Client) error { _, err := c.Refresh(t.Context(), "token-marker"); return err }
 			for call, do := range calls {
 				c, _ := scripted(t, first, fail(errDial))
 				err := do(c)

@@ -1,9 +1,9 @@
-// Package oauth speaks the web authorisation of WeChat's official accounts, as
-// the account's server.
+// Package oauth speaks the web authorisation of WeChat's official accounts and
+// website apps, as the account's server.
 //
-// Begin with [NewClient]. [Client.AuthorizeURL] is where the browser goes,
-// [Client.Exchange] turns the code that it comes back with into the user's
-// openid. The package keeps no state: binding the code to a browser and using
+// Begin with [NewClient]. [Client.AuthorizeURL] or [Client.QRConnectURL] is
+// where the browser goes, [Client.Exchange] turns the code that it comes back
+// with into the user's openid. The package keeps no state: binding the code to a browser and using
 // it once is the caller's part.
 //
 // WeChat takes the account's secret in the query of a GET, so no error of this
@@ -18,21 +18,27 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/openapi"
 	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 // WeChat's hosts.
 const (
 	DefaultOpenURL   = "https://open.weixin.qq.com"
-	DefaultBaseURL   = "https://api.weixin.qq.com"
-	DefaultBackupURL = "https://api2.weixin.qq.com" // for disasters
+	DefaultBaseURL   = openapi.DefaultBaseURL
+	DefaultBackupURL = openapi.DefaultBackupURL // for disasters
 )
 
 // Scopes of web authorisation.
 const (
 	ScopeBase     = "snsapi_base"     // silent; openid only
 	ScopeUserInfo = "snsapi_userinfo" // asks the user; name and picture too
+	ScopeLogin    = "snsapi_login"    // of website apps; name and picture too
 )
+
+// Error is WeChat's refusal of a call.
+type Error = errcode.Error
 
 // DefaultAttemptTimeout is how long one try of a call may take.
 const DefaultAttemptTimeout = transport.DefaultAttemptTimeout
@@ -59,44 +65,19 @@ type Options struct {
 
 // Client speaks to WeChat for one account. It is safe for concurrent use.
 type Client struct {
-	appID          string
-	secret         func() []byte
-	openURL        string
-	urls           []string
-	http           *http.Client
-	attemptTimeout time.Duration
+	appID   string
+	secret  func() []byte
+	openURL string
+	api     *openapi.Caller
 }
 
 // NewClient returns a client. Its error names everything that is wrong with
 // the options.
 func NewClient(o Options) (*Client, error) {
-	c := &Client{
-		appID:          o.AppID,
-		secret:         o.Secret,
-		openURL:        o.OpenURL,
-		urls:           []string{o.BaseURL},
-		http:           transport.NewClient(o.HTTP),
-		attemptTimeout: o.AttemptTimeout,
-	}
+	c := &Client{appID: o.AppID, secret: o.Secret, openURL: o.OpenURL}
 	if c.openURL == "" {
 		c.openURL = DefaultOpenURL
 	}
-	if o.BaseURL == "" {
-		c.urls = []string{DefaultBaseURL, DefaultBackupURL}
-	}
-	if o.BackupURL != "" {
-		c.urls = append(c.urls[:1], o.BackupURL)
-	}
-	if c.attemptTimeout == 0 {
-		c.attemptTimeout = DefaultAttemptTimeout
-	}
-	if err := c.problems(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-func (c *Client) problems() error {
 	var problems []error
 	if c.appID == "" {
 		problems = append(problems, errors.New("app id is missing"))
@@ -104,15 +85,17 @@ func (c *Client) problems() error {
 	if c.secret == nil {
 		problems = append(problems, errors.New("app secret is missing"))
 	}
-	if c.attemptTimeout < 0 {
-		problems = append(problems, errors.New("attempt timeout is negative"))
+	if err := transport.CheckBaseURL(c.openURL); err != nil {
+		problems = append(problems, fmt.Errorf("WeChat address: %w", err))
 	}
-	for _, s := range append([]string{c.openURL}, c.urls...) {
-		if err := transport.CheckBaseURL(s); err != nil {
-			problems = append(problems, fmt.Errorf("WeChat address: %w", err))
-		}
+	var err error
+	c.api, err = openapi.New(openapi.Options{
+		BaseURL: o.BaseURL, BackupURL: o.BackupURL, HTTP: o.HTTP, AttemptTimeout: o.AttemptTimeout,
+	})
+	if err := errors.Join(append(problems, err)...); err != nil {
+		return nil, err
 	}
-	return errors.Join(problems...)
+	return c, nil
 }
 
 // AuthorizeURL returns where to send a browser inside WeChat for the scope.
@@ -121,7 +104,19 @@ func (c *Client) problems() error {
 // document (developers.weixin.qq.com/doc/service/guide/h5/auth.html), and the
 // fragment is required.
 func (c *Client) AuthorizeURL(redirectURI, scope, state string) string {
-	return c.openURL + "/connect/oauth2/authorize?appid=" + escape(c.appID) + "&redirect_uri=" + escape(redirectURI) +
+	return c.connectURL("/connect/oauth2/authorize", redirectURI, scope, state)
+}
+
+// QRConnectURL returns where to send a browser outside WeChat, on a computer:
+// to the page that shows a QR code for the phone. The account is a website app
+// of the Open Platform, whose one scope is ScopeLogin
+// (developers.weixin.qq.com/doc/oplatform/developers/dev/auth/web.md).
+func (c *Client) QRConnectURL(redirectURI, state string) string {
+	return c.connectURL("/connect/qrconnect", redirectURI, ScopeLogin, state)
+}
+
+func (c *Client) connectURL(path, redirectURI, scope, state string) string {
+	return c.openURL + path + "?appid=" + escape(c.appID) + "&redirect_uri=" + escape(redirectURI) +
 		"&response_type=code&scope=" + escape(scope) + "&state=" + escape(state) + "#wechat_redirect"
 }
 

@@ -86,18 +86,15 @@ func TestNewClientNamesEveryProblem(t *testing.T) {
 	}
 }
 
-func TestNewClientAddresses(t *testing.T) {
+func TestQRConnectURL(t *testing.T) {
 	t.Parallel()
-	tests := []struct{ base, backup, want string }{
-		{"", "", DefaultBaseURL + " " + DefaultBackupURL},
-		{"", "https://b.example", DefaultBaseURL + " https://b.example"},
-		{"https://a.example", "", "https://a.example"},
-		{"https://a.example", "https://b.example", "https://a.example https://b.example"},
-	}
-	for _, tt := range tests {
-		c := newTestClient(t, func(o *Options) { o.BaseURL, o.BackupURL = tt.base, tt.backup })
-		if got := strings.Join(c.urls, " "); got != tt.want || c.openURL != DefaultOpenURL {
-			t.Errorf("%q and %q: %s, %s", tt.base, tt.backup, got, c.openURL)
-		}
+	c := newTestClient(t, func(o *Options) { o.AppID = "wxbdc5610cc59c1631" })
+	got := c.QRConnectURL("https://passport.yhd.com/wechat/callback.do", "3d6be0a4035d839573b04816624a415e")
+	// The example of WeChat's document for website apps, its redirect_uri
+	// escaped as the document asks.
+	const want = "https://open.weixin.qq.com/connect/qrconnect?appid=wxbdc5610cc59c1631&redirect_uri=https%3A%2F%2Fpassport.yhd.com%2Fwechat%2Fcallback.do" +
+		"&response_type=code&scope=snsapi_login&state=3d6be0a4035d839573b04816624a415e#wechat_redirect"
+	if got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

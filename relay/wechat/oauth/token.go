@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/openapi"
 )
 
 // Token is what a code was worth: who the user is to this account, and the
@@ -36,7 +38,7 @@ func (Token) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LogValue redacts.
 func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// tokenReply is the answer to /sns/oauth2/access_token.
+// tokenReply is the answer to /sns/oauth2/access_token and refresh_token.
 type tokenReply struct {
 	ErrCode      int    `json:"errcode"`
 	ErrMsg       string `json:"errmsg"`
@@ -49,7 +51,8 @@ type tokenReply struct {
 	SnapshotUser int    `json:"is_snapshotuser"` // 1 or absent
 }
 
-func (r *tokenReply) failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
+// Failure implements openapi.Reply.
+func (r *tokenReply) Failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
 
 // Exchange turns the code that a browser brought into a token. A code works
 // once and for five minutes. An *Error whose [Error.CodeSpent] is true means
@@ -59,17 +62,21 @@ func (c *Client) Exchange(ctx context.Context, code string) (*Token, error) {
 	if !isCode(code) {
 		return nil, fmt.Errorf("%s: %w", op, errCode)
 	}
-	var reply tokenReply
-	err := c.get(ctx, op, "/sns/oauth2/access_token", func() url.Values {
+	return c.token(ctx, openapi.Call{Op: op, Path: "/sns/oauth2/access_token", Query: func() url.Values {
 		return url.Values{
 			"appid": {c.appID}, "secret": {string(c.secret())}, "code": {code}, "grant_type": {"authorization_code"},
 		}
-	}, &reply)
-	if err != nil {
+	}})
+}
+
+// token makes a call that answers a token.
+func (c *Client) token(ctx context.Context, call openapi.Call) (*Token, error) {
+	var reply tokenReply
+	if err := c.api.Do(ctx, call, &reply); err != nil {
 		return nil, err
 	}
 	if reply.AccessToken == "" || reply.OpenID == "" {
-		return nil, errors.New(op + ": answer has no access_token or openid")
+		return nil, errors.New(call.Op + ": answer has no access_token or openid")
 	}
 	return &Token{
 		AccessToken:  reply.AccessToken,

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/openapi"
 )
 
 // UserInfo is what a user shows to the account after consent.
@@ -25,16 +27,18 @@ type userInfoReply struct {
 	HeadImgURL string `json:"headimgurl"`
 }
 
-func (r *userInfoReply) failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
+// Failure implements openapi.Reply.
+func (r *userInfoReply) Failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
 
 // UserInfo asks for name and picture of the user that the token is about. The
-// token's scope must be ScopeUserInfo.
+// token's scope must be ScopeUserInfo or
+// ScopeLogin.
 func (c *Client) UserInfo(ctx context.Context, t *Token) (*UserInfo, error) {
 	const op = "get user info"
 	var reply userInfoReply
-	err := c.get(ctx, op, "/sns/userinfo", func() url.Values {
+	err := c.api.Do(ctx, openapi.Call{Op: op, Path: "/sns/userinfo", Safe: true, Query: func() url.Values {
 		return url.Values{"access_token": {t.AccessToken}, "openid": {t.OpenID}, "lang": {"zh_CN"}}
-	}, &reply)
+	}}, &reply)
 	if err != nil {
 		return nil, err
 	}
