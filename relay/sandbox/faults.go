@@ -198,12 +198,28 @@ var loginFaults = faultGroup{
 
 // allFaults lists every group.
 func allFaults() []faultGroup {
-	return []faultGroup{notifyFaults, apiFaults, refundFaults, shareFaults, loginFaults, oauthFaults}
+	return []faultGroup{
+		notifyFaults, apiFaults, refundFaults, shareFaults, loginFaults, oauthFaults,
+		cgiFaults, cgiGivingFaults, cgiShowingFaults,
+	}
 }
 
 // faultOperations are what an API fault can be limited to. Calls of both
 // generations that do the same have the same name.
 var faultOperations = []string{"prepay", "query", "close", "certificates", "refund", "refund_query", "profit_sharing", "bill"}
+
+// operationsOf lists what a fault can be limited to.
+func operationsOf(name string) []string {
+	switch {
+	case apiFaults.has(name):
+		return faultOperations
+	case cgiFaults.has(name), cgiShowingFaults.has(name):
+		return cgiOperations
+	case cgiGivingFaults.has(name):
+		return []string{cgiStableToken, cgiToken}
+	}
+	return nil
+}
 
 // has reports whether the group has a fault of this name.
 func (g faultGroup) has(name string) bool {
@@ -222,7 +238,7 @@ type fault struct {
 	Seconds   float64 `json:"seconds,omitempty"`
 	AmountFen int64   `json:"amount,omitempty"`
 	Asks      int     `json:"asks,omitempty"`      // of refund_stuck: how many queries
-	Operation string  `json:"operation,omitempty"` // of API faults: one of faultOperations
+	Operation string  `json:"operation,omitempty"` // of API faults and those of /cgi-bin; see operationsOf
 }
 
 // Bounds of what a fault may ask for.
@@ -254,8 +270,9 @@ func (f *fault) check() error {
 		return errors.New("amount must be positive")
 	case f.Asks < 0 || f.Asks > maxFaultTimes || f.Asks > 0 && f.Name != faultRefundStuck:
 		return fmt.Errorf("asks goes with %s and is 1 to %d", faultRefundStuck, maxFaultTimes)
-	case f.Operation != "" && (!apiFaults.has(f.Name) || !slices.Contains(faultOperations, f.Operation)):
-		return fmt.Errorf("operation goes with API faults and is one of %s", strings.Join(faultOperations, ", "))
+	case f.Operation != "" && !slices.Contains(operationsOf(f.Name), f.Operation):
+		return fmt.Errorf("operation goes with API faults and is one of %s; with faults of /cgi-bin one of %s",
+			strings.Join(faultOperations, ", "), strings.Join(cgiOperations, ", "))
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ const userCookie = "sandbox_user"
 const (
 	shownOrders   = 50
 	shownAttempts = 50
+	shownMessages = 20
 )
 
 //go:embed templates/*.html
@@ -79,6 +80,8 @@ type livePage struct {
 	Attempts []attempt
 	Faults   []fault
 	Rotation int
+	Calls    callsReply
+	Inbox    []customMessage
 }
 
 // liveOrder is an order with its refunds.
@@ -100,6 +103,7 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 			{"退款", "Refunds", refundFaults},
 			{"分账", "Profit sharing", shareFaults},
 			{"登录", "Login", slices.Concat(loginFaults, oauthFaults)},
+			{"服务端接口", "Calls of accounts", slices.Concat(cgiFaults, cgiGivingFaults, cgiShowingFaults)},
 		},
 	})
 }
@@ -116,6 +120,8 @@ func (s *Sandbox) serveLive(w http.ResponseWriter, r *http.Request) {
 		Attempts: s.notifier.recent(shownAttempts),
 		Faults:   s.faults.pending(),
 		Rotation: int(s.platform.stage()),
+		Calls:    s.callsNow(),
+		Inbox:    s.inbox.newest(shownMessages),
 	})
 }
 

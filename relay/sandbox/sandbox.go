@@ -2,8 +2,8 @@
 // and APIv2, with real signatures and strict validation - orders of every
 // trade type for merchants and service providers, refunds, profit sharing,
 // trade bills -, notifications with WeChat's own rhythm, H5's middle page,
-// the OAuth pages and calls, the buyer's phone, the merchant's console, and
-// faults on request. It also shows a demo shop (package shop).
+// the OAuth pages and calls, an account's tokens, tickets and calls, the
+// buyer's phone, the merchant's console, and faults on request. It also shows a demo shop (package shop).
 //
 // What happened is kept in one ledger, whose rules are the same whichever
 // generation of the API asks; how the merchant is told is a letter of the
@@ -90,9 +90,13 @@ type Sandbox struct {
 	notifier  *notifier
 	bills     *billBox
 	login     *login
-	pages     *page.Set
-	shop      *shop.Shop // nil without a demo shop
-	mux       *http.ServeMux
+
+	accountTokens *accountTokens
+	calls         *callTally
+	inbox         *inbox
+	pages         *page.Set
+	shop          *shop.Shop // nil without a demo shop
+	mux           *http.ServeMux
 }
 
 // New makes a sandbox. It reports every fault of the options at once.
@@ -125,8 +129,12 @@ func New(o Options) (*Sandbox, error) {
 		faults:    &faultBox{},
 		bills:     &billBox{now: o.Now, bills: map[string]bill{}},
 		login:     newLogin(o.Now),
-		pages:     pages,
-		shop:      demo,
+
+		accountTokens: newAccountTokens(o.Now),
+		calls:         &callTally{},
+		inbox:         &inbox{},
+		pages:         pages,
+		shop:          demo,
 	}
 	s.notifier = newNotifier(&o, s.faults)
 	s.mux = s.routes()
@@ -197,10 +205,15 @@ func (s *Sandbox) routes() *http.ServeMux {
 	}
 	mux.HandleFunc("GET /connect/oauth2/authorize", s.serveAuthorize)
 	mux.HandleFunc("GET /connect/qrconnect", s.serveAuthorize)
-	mux.HandleFunc("GET /sns/oauth2/access_token", s.serveAccessToken)
-	mux.HandleFunc("GET /sns/oauth2/refresh_token", s.serveRefreshToken)
-	mux.HandleFunc("GET /sns/userinfo", s.serveUserInfo)
-	mux.HandleFunc("GET /sns/auth", s.serveAuth)
+	for path, serve := range map[string]http.HandlerFunc{
+		"/sns/oauth2/access_token":  s.serveAccessToken,
+		"/sns/oauth2/refresh_token": s.serveRefreshToken,
+		"/sns/userinfo":             s.serveUserInfo,
+		"/sns/auth":                 s.serveAuth,
+	} {
+		mux.HandleFunc("GET "+path, s.counted(path, serve))
+	}
+	s.cgiRoutes(mux)
 	mux.HandleFunc("GET /sandbox/credentials", s.serveCredentials)
 	s.controlRoutes(mux)
 	if s.shop != nil {
@@ -231,6 +244,9 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("GET /sandbox/faults", s.serveFaults)
 	own("POST /sandbox/faults", s.serveFaults)
 	own("DELETE /sandbox/faults", s.serveFaults)
+	own("GET /sandbox/calls", s.serveCalls)
+	own("DELETE /sandbox/calls", s.serveCalls)
+	mux.HandleFunc("GET /sandbox/messages", s.serveInbox)
 	mux.HandleFunc("GET /sandbox/notifications", s.serveNotifications)
 	mux.HandleFunc("GET /sandbox/bridge.js", serveBridge)
 	mux.HandleFunc("GET /sandbox/assets/{name}", serveAsset)

@@ -302,7 +302,7 @@ func TestNewReportsEveryFault(t *testing.T) {
 func TestUnknownPathsAreAnsweredPlainly(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	for _, path := range []string{"/pay/micropay", "/cgi-bin/token", "/secapi/pay/reverse", "/v3/refund/domestic/refund", "/shop/"} {
+	for _, path := range []string{"/pay/micropay", "/secapi/pay/reverse", "/v3/refund/domestic/refund", "/shop/"} {
 		if w := get(s, path); w.Code != http.StatusNotFound {
 			t.Errorf("%s: status = %d, want 404", path, w.Code)
 		}

@@ -200,8 +200,15 @@ type userReply struct {
 	UnionID    string   `json:"unionid,omitempty"`
 }
 
-// writeWX answers as api.weixin.qq.com does: JSON that says it is text.
+// writeWX answers as the calls of web authorisation do: JSON that says it is
+// text.
 func (s *Sandbox) writeWX(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "text/plain")
+	s.writeErrcode(w, v)
+}
+
+// writeErrcode answers as api.weixin.qq.com does, errors with HTTP 200.
+func (s *Sandbox) writeErrcode(w http.ResponseWriter, v any) {
 	if wrong, ok := v.(*wxError); ok && wrong.Code != 0 {
 		v = wxError{wrong.Code, wrong.Message + ", rid: sandbox-" + s.randomHex(8)}
 	}
@@ -210,7 +217,6 @@ func (s *Sandbox) writeWX(w http.ResponseWriter, v any) {
 		s.fail(w, "answer", err)
 		return
 	}
-	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // a client that left is not our error
 }
