@@ -42,6 +42,8 @@ type Reader interface {
 	PayerReader
 	TallyReader
 	TaskReader
+	GrantReader
+	AccountTokenReader
 }
 
 // Tx reads and writes records inside a transaction; reads see its writes.
@@ -57,6 +59,8 @@ type Tx interface {
 	PayerWriter
 	TallyWriter
 	NonceWriter
+	GrantWriter
+	AccountTokenWriter
 }
 
 // OrderReader reads orders.
@@ -188,8 +192,9 @@ type GrantReader interface {
 	ExpiredGrants(until time.Time, limit int) ([]GrantKey, error)
 }
 
-// GrantWriter keeps grants under their ExpiresAt until they are dropped.
-// Dropping one that is not there is no error.
+// GrantWriter keeps grants under their ExpiresAt until they are dropped; one
+// without it is refused, because it would stay for ever. Dropping one that is
+// not there is no error.
 type GrantWriter interface {
 	PutGrant(*Grant) error
 	DropGrant(GrantKey) error

@@ -16,6 +16,8 @@ var (
 	// ErrExists says that a record that must not change is there already, or
 	// that its unique name belongs to another record.
 	ErrExists = errors.New("record exists already")
+	// ErrNoExpiry says that a grant would never expire.
+	ErrNoExpiry = errors.New("grant has no expiry")
 )
 
 // CheckKey refuses key parts that are empty, longer than MaxKeyPart or hold

@@ -10,6 +10,9 @@ func EncodePayer(dst []byte, p *relay.Payer) ([]byte, error) {
 	e.text(1, p.OpenID)
 	e.text(2, p.AppID)
 	e.time(3, p.SeenAt)
+	for _, id := range p.Clients {
+		e.element(4, id)
+	}
 	return finish(&e, len(dst), KindPayer)
 }
 
@@ -29,6 +32,8 @@ func DecodePayer(row []byte) (relay.Payer, error) {
 			p.AppID = d.text()
 		case 3:
 			p.SeenAt = d.time()
+		case 4:
+			p.Clients = append(p.Clients, d.text())
 		}
 	}
 	if err := d.result(KindPayer); err != nil {

@@ -50,12 +50,15 @@ const (
 	KindPayer
 	KindTally
 	KindSplit
+	KindGrant
+	KindAccountToken
 )
 
 var kindNames = [...]string{
 	KindOrder: "order", KindPayment: "payment", KindEvidence: "evidence", KindEvent: "event",
 	KindDelivery: "delivery", KindAttempt: "attempt", KindCase: "case", KindIndex: "index",
 	KindNonce: "nonce", KindMeta: "meta", KindRefund: "refund", KindPayer: "payer", KindTally: "tally", KindSplit: "split",
+	KindGrant: "grant", KindAccountToken: "account_token",
 }
 
 // String names the kind, for error texts.

@@ -14,6 +14,7 @@ import (
 // of the times.
 const (
 	prefixAttempt     = 'a' // event, number -> attempt
+	prefixGrant       = 'b' // kind, hash -> grant
 	prefixCase        = 'c' // id -> case
 	prefixDue         = 'd' // client, origin, due, event -> nothing
 	prefixEvent       = 'e' // client, seq -> event
@@ -33,7 +34,9 @@ const (
 	prefixPayer       = 'y' // openid -> payer
 	prefixPayment     = 'p' // merchant, number -> payment
 	prefixToken       = 't' // token -> key of the order
+	prefixLent        = 'u' // app id, kind -> account's token
 	prefixEvidence    = 'v' // merchant, number, id -> evidence
+	prefixExpiring    = 'w' // expiry, kind, hash -> nothing
 	prefixOpenOrder   = 'x' // expiry, client, number -> nothing
 )
 

@@ -10,8 +10,8 @@ import (
 )
 
 // marks remembers the head of each index whose head is removed all the time:
-// the queues of the destinations, the open orders, and the tasks of each
-// kind. Without them every scan would walk over the tombstones of what was
+// the queues of the destinations, the open orders, the grants by expiry, and
+// the tasks of each kind. Without them every scan would walk over the tombstones of what was
 // removed since the last compaction, which took hundreds of milliseconds after
 // 900 000 removals. With them finding due work costs no scan at all while the
 // heads last, whatever waits behind them.
@@ -65,7 +65,7 @@ func newMarks() *marks {
 // remembered; empty when the key is of none.
 func queuePrefix(key []byte) []byte {
 	switch key[0] {
-	case prefixOpenOrder:
+	case prefixOpenOrder, prefixExpiring:
 		return key[:1]
 	case prefixTask:
 		return key[:bytes.IndexByte(key, 0)+1]

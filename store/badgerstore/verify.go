@@ -14,11 +14,12 @@ import (
 // Report is what Verify found.
 type Report struct {
 	Orders, Payments, Evidence, Events, Deliveries, Attempts, Cases, Nonces int
-	Refunds, Splits, Payers, Tallies                                        int
+	Refunds, Splits, Payers, Tallies, Grants, AccountTokens                 int
 
 	// Waiting counts the entries of the due index, Open those of the index of
-	// open orders, Tasks those of the index of tasks.
-	Waiting, Open, Tasks int
+	// open orders, Tasks those of the index of tasks, Expiring those of the
+	// index of grants.
+	Waiting, Open, Tasks, Expiring int
 
 	// Problems counts rows that are damaged or do not fit the others;
 	// Examples describes the first of them, without content.
@@ -87,6 +88,7 @@ func (v *verifier) run() error {
 	v.compare("due index", v.report.Waiting, v.dueWant)
 	v.compare("index of open orders", v.report.Open, v.openWant)
 	v.compare("index of tasks", v.report.Tasks, v.taskWant)
+	v.compare("index of grants", v.report.Expiring, v.report.Grants)
 	v.compare("index of tokens", v.tokens, v.tokenWant)
 	v.compare("index of refund numbers", v.refundNos, v.refundNoWant)
 	v.compare("index of split numbers", v.splitNos, v.report.Splits)
@@ -142,6 +144,12 @@ func (v *verifier) row(key, row []byte) error {
 		v.report.Payers++
 		p, err := store.DecodePayer(row)
 		return fits(err, key, appendPayerKey(nil, p.OpenID))
+	case prefixGrant:
+		return v.grant(key, row)
+	case prefixLent:
+		v.report.AccountTokens++
+		a, err := store.DecodeAccountToken(row)
+		return fits(err, key, appendLentKey(nil, a.TokenKey))
 	case prefixTally:
 		v.report.Tallies++
 		_, err := store.DecodeTally(row)
@@ -223,6 +231,9 @@ func (v *verifier) index(key, row []byte) error {
 	case prefixTask:
 		v.report.Tasks++
 		return v.task(key)
+	case prefixExpiring:
+		v.report.Expiring++
+		return v.expiring(key)
 	case prefixRefundNo:
 		v.refundNos++
 		return v.refundNo(key, row)

@@ -19,6 +19,8 @@ var (
 	everyRefund  = relay.RefundKey{MchID: "m", OutRefundNo: "r"}
 	everySplit   = relay.SplitKey{MchID: "m", OutOrderNo: "s"}
 	everyTally   = relay.TallyKey{Name: "n", Day: "2026-03-01"}
+	everyGrant   = relay.GrantKey{Kind: relay.GrantTicket, Hash: "hash"}
+	everyLent    = relay.TokenKey{AppID: "wx1", Kind: relay.TokenAccess}
 )
 
 // everyKind puts one record of each kind, all with their index entries, and
@@ -35,8 +37,10 @@ func everyKind(t *testing.T, s *Store) {
 		r, odd relay.Refund
 		payer  relay.Payer
 		sp     relay.Split
+		g      relay.Grant
+		lent   relay.AccountToken
 	)
-	for i, r := range []any{&o, &p, &v, &a, &c, &r, &odd, &payer, &sp} {
+	for i, r := range []any{&o, &p, &v, &a, &c, &r, &odd, &payer, &sp, &g, &lent} {
 		storetest.Fill(r, i+10)
 	}
 	o.OrderKey, o.Token, o.Status = relay.OrderKey{ClientID: "c", OrderNo: "open"}, "open", relay.OrderPaying
@@ -47,9 +51,11 @@ func everyKind(t *testing.T, s *Store) {
 	r.RefundKey, r.ClientID, r.OrderNo, r.RefundNo, r.DueAt = everyRefund, o.ClientID, o.OrderNo, "no", storetest.T0
 	odd.ClientID, odd.OrderNo, odd.RefundNo, odd.DueAt = "", "", "", time.Time{}
 	payer.OpenID = "payer"
+	g.GrantKey, g.ExpiresAt, lent.TokenKey = everyGrant, storetest.T0, everyLent
 	err := s.Update(t.Context(), func(tx relay.Tx) error {
 		return errors.Join(tx.PutOrder(&o), tx.PutPayment(&p), tx.PutEvidence(&v), tx.AddAttempt(&a), tx.PutCase(&c),
-			tx.PutRefund(&r), tx.PutRefund(&odd), tx.PutPayer(&payer), tx.PutTally(everyTally, 7), tx.PutSplit(&sp), tx.ClaimNonce("c", "n", storetest.T0))
+			tx.PutRefund(&r), tx.PutRefund(&odd), tx.PutPayer(&payer), tx.PutTally(everyTally, 7), tx.PutSplit(&sp),
+			tx.PutGrant(&g), tx.PutAccountToken(&lent), tx.ClaimNonce("c", "n", storetest.T0))
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +69,8 @@ func TestVerifyCounts(t *testing.T) {
 	r := verified(t, s)
 	want := Report{
 		Orders: 2, Payments: 1, Evidence: 1, Events: 1, Deliveries: 1, Attempts: 1, Cases: 1, Nonces: 1,
-		Refunds: 2, Splits: 1, Payers: 1, Tallies: 1, Waiting: 1, Open: 1, Tasks: 3,
+		Refunds: 2, Splits: 1, Payers: 1, Tallies: 1, Grants: 1, AccountTokens: 1,
+		Waiting: 1, Open: 1, Tasks: 3, Expiring: 1,
 	}
 	r.Examples = nil
 	if !reflect.DeepEqual(*r, want) {
@@ -210,6 +217,38 @@ func TestVerifyFinds(t *testing.T) {
 			b[len(b)-1] ^= 1
 			return txn.Set(appendTallyKey(nil, everyTally), b)
 		}, func(r relay.Reader) error { _, err := r.Tally(everyTally); return err }},
+		{"grant without its expiry", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendExpiringKey(nil, storetest.T0, everyGrant))
+		}, nil},
+		{"expiry without its grant", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Delete(appendGrantKey(nil, everyGrant))
+		}, nil},
+		{"expiry at another time", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return errors.Join(txn.Delete(appendExpiringKey(nil, storetest.T0, everyGrant)),
+				txn.Set(appendExpiringKey(nil, storetest.T0.Add(1), everyGrant), noRow))
+		}, nil},
+		{"expiry that is cut short", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
+			return txn.Set([]byte("wcut"), noRow)
+		}, func(r relay.Reader) error {
+			_, err := r.ExpiredGrants(storetest.T0.Add(time.Hour), 9)
+			return err
+		}},
+		{"grant under another key", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return txn.Set(appendGrantKey(nil, relay.GrantKey{Kind: relay.GrantCode, Hash: "hash"}), row(t, s, appendGrantKey(nil, everyGrant)))
+		}, nil},
+		{"flipped grant", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendGrantKey(nil, everyGrant))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendGrantKey(nil, everyGrant), b)
+		}, func(r relay.Reader) error { _, err := r.Grant(everyGrant); return err }},
+		{"account's token under another key", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			return txn.Set(appendLentKey(nil, relay.TokenKey{AppID: "wx1", Kind: relay.TokenJSAPITicket}), row(t, s, appendLentKey(nil, everyLent)))
+		}, nil},
+		{"flipped account's token", func(t *testing.T, s *Store, txn *badger.Txn) error {
+			b := row(t, s, appendLentKey(nil, everyLent))
+			b[len(b)-1] ^= 1
+			return txn.Set(appendLentKey(nil, everyLent), b)
+		}, func(r relay.Reader) error { _, err := r.AccountToken(everyLent); return err }},
 		{"damaged index", func(_ *testing.T, _ *Store, txn *badger.Txn) error {
 			return txn.Set(appendTokenKey(nil, "open"), []byte("nonsense"))
 		}, func(r relay.Reader) error { _, err := r.OrderByToken("open"); return err }},

@@ -32,6 +32,9 @@ type data struct {
 	splits     map[relay.SplitKey]relay.Split
 	splitNos   map[splitNo]relay.SplitKey
 	payers     map[string]relay.Payer
+	grants     map[relay.GrantKey]relay.Grant
+	expiring   []expiring // sorted
+	lent       map[relay.TokenKey]relay.AccountToken
 	tallies    map[relay.TallyKey]int64
 	tasks      map[relay.TaskKind][]task // sorted
 	nonces     map[nonceKey]time.Time
@@ -64,6 +67,10 @@ type (
 		due           int64
 		mchID, number string
 	}
+	expiring struct {
+		expires int64
+		key     relay.GrantKey
+	}
 	openOrder struct {
 		expires int64
 		key     relay.OrderKey
@@ -93,6 +100,8 @@ func newData() data {
 		splits:     map[relay.SplitKey]relay.Split{},
 		splitNos:   map[splitNo]relay.SplitKey{},
 		payers:     map[string]relay.Payer{},
+		grants:     map[relay.GrantKey]relay.Grant{},
+		lent:       map[relay.TokenKey]relay.AccountToken{},
 		tallies:    map[relay.TallyKey]int64{},
 		tasks:      map[relay.TaskKind][]task{},
 		nonces:     map[nonceKey]time.Time{},
@@ -269,7 +278,9 @@ func (r reader) RefundByNo(clientID, no string) (relay.RefundKey, error) {
 }
 
 func (r reader) Payer(openID string) (relay.Payer, error) {
-	return found(r.payers, openID)
+	p, err := found(r.payers, openID)
+	p.Clients = slices.Clone(p.Clients)
+	return p, err
 }
 
 func (r reader) Tally(k relay.TallyKey) (int64, error) {

@@ -49,7 +49,7 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 		client, no := fmt.Sprint("c", n%2), fmt.Sprint("n", n)
 		at := T0.Add(time.Duration(rng.IntN(1000)) * time.Second)
 		var err error
-		switch rng.IntN(12) {
+		switch rng.IntN(16) {
 		case 0:
 			o := order(client, no)
 			o.Status = []relay.OrderStatus{relay.OrderCreated, relay.OrderPaying, relay.OrderPaid, relay.OrderClosed}[rng.IntN(4)]
@@ -98,6 +98,14 @@ func randomChange(rng *rand.Rand, tx relay.Tx) error {
 			sp := split(no, client, fmt.Sprint("no", rng.IntN(2*modelSize))) // sometimes another's
 			sp.DueAt, sp.Calls = sometimes(rng, at), rng.IntN(100)
 			err = tx.PutSplit(sp)
+		case 12, 13:
+			g := grant(no, at)
+			g.ClientID, g.UsedAt = client, sometimes(rng, at)
+			err = tx.PutGrant(g)
+		case 14:
+			err = tx.DropGrant(grantKey(no))
+		case 15:
+			err = tx.PutAccountToken(&relay.AccountToken{TokenKey: relay.TokenKey{AppID: no, Kind: relay.TokenAccess}, Holder: client, LeaseUntil: sometimes(rng, at)})
 		}
 		if err != nil {
 			return err
@@ -152,6 +160,10 @@ func everything(t *testing.T, rd relay.Reader) []any {
 		keep(sp, err)
 		y, err := rd.Payer(no)
 		keep(y, err)
+		g, err := rd.Grant(grantKey(no))
+		keep(g, err)
+		at, err := rd.AccountToken(relay.TokenKey{AppID: no, Kind: relay.TokenAccess})
+		keep(at, err)
 		fen, err := rd.Tally(relay.TallyKey{Name: client, Day: no})
 		keep(fen, err)
 	}
@@ -172,6 +184,8 @@ func everything(t *testing.T, rd relay.Reader) []any {
 	for _, until := range []int{0, 500, 1000} {
 		ks, err := rd.OpenOrders(T0.Add(time.Duration(until)*time.Second), 4)
 		keep(ks, err)
+		gs, err := rd.ExpiredGrants(T0.Add(time.Duration(until)*time.Second), 4)
+		keep(gs, err)
 		for _, kind := range []relay.TaskKind{relay.TaskAskPayment, relay.TaskFollowRefund, relay.TaskFollowSplit} {
 			tasks, err := rd.Tasks(kind, T0.Add(time.Duration(until)*time.Second), 4)
 			keep(tasks, err)

@@ -24,11 +24,13 @@ type records struct {
 	payer    relay.Payer
 	split    relay.Split
 	day      relay.TallyKey
+	grant    relay.Grant
+	lent     relay.AccountToken
 }
 
 func newRecords() *records {
 	r := new(records)
-	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held, &r.refund, &r.payer, &r.day, &r.split} {
+	for i, p := range []any{&r.order, &r.payment, &r.evidence, &r.event, &r.delivery, &r.attempt, &r.held, &r.refund, &r.payer, &r.day, &r.split, &r.grant, &r.lent} {
 		Fill(p, 10+i)
 	}
 	return r
@@ -37,7 +39,8 @@ func newRecords() *records {
 func (r *records) put(tx relay.Tx) error {
 	return all(tx.PutOrder(&r.order), tx.PutPayment(&r.payment), tx.PutEvidence(&r.evidence), tx.AddEvent(&r.event),
 		tx.PutDelivery(&r.delivery), tx.AddAttempt(&r.attempt), tx.PutCase(&r.held),
-		tx.PutRefund(&r.refund), tx.PutPayer(&r.payer), tx.PutTally(r.day, tallyOfRecords), tx.PutSplit(&r.split))
+		tx.PutRefund(&r.refund), tx.PutPayer(&r.payer), tx.PutTally(r.day, tallyOfRecords), tx.PutSplit(&r.split),
+		tx.PutGrant(&r.grant), tx.PutAccountToken(&r.lent))
 }
 
 const tallyOfRecords = 1234
@@ -88,6 +91,12 @@ func (r *records) check(t *testing.T, rd relay.Reader) {
 	same("SplitByNo", sk, err, r.split.SplitKey)
 	y, err := rd.Payer(r.payer.OpenID)
 	same("Payer", y, err, r.payer)
+	g, err := rd.Grant(r.grant.GrantKey)
+	same("Grant", g, err, r.grant)
+	gks, err := rd.ExpiredGrants(r.grant.ExpiresAt, 10)
+	same("ExpiredGrants", gks, err, []relay.GrantKey{r.grant.GrantKey})
+	at, err := rd.AccountToken(r.lent.TokenKey)
+	same("AccountToken", at, err, r.lent)
 	fen, err := rd.Tally(r.day)
 	same("Tally", fen, err, int64(tallyOfRecords))
 	tasks, err := rd.Tasks(relay.TaskAskPayment, r.payment.AskAt, 10)
@@ -144,6 +153,10 @@ func testNotFound(t *testing.T, b Backend) {
 		wantIs(t, "SplitByNo", err, relay.ErrNotFound)
 		_, err = rd.Payer("none")
 		wantIs(t, "Payer", err, relay.ErrNotFound)
+		_, err = rd.Grant(relay.GrantKey{Kind: relay.GrantTicket, Hash: "none"})
+		wantIs(t, "Grant", err, relay.ErrNotFound)
+		_, err = rd.AccountToken(relay.TokenKey{AppID: "wx1", Kind: relay.TokenAccess})
+		wantIs(t, "AccountToken", err, relay.ErrNotFound)
 		ev, err := rd.Evidence(relay.PaymentKey{MchID: "m", OutTradeNo: "none"})
 		es, err2 := rd.Events("c", 0, 10)
 		as, err3 := rd.Attempts("none")
@@ -171,6 +184,7 @@ func testBadKeys(t *testing.T, b Backend) {
 			r.order.OrderNo, r.payment.MchID, r.evidence.ID, r.event.ID = bad, bad, bad, bad
 			r.delivery.EventID, r.attempt.EventID, r.held.ID = bad, bad, bad
 			r.refund.OutRefundNo, r.payer.OpenID, r.day.Name, r.split.OutOrderNo = bad, bad, bad, bad
+			r.grant.Hash, r.lent.AppID = bad, bad
 			wantIs(t, "PutOrder", tx.PutOrder(&r.order), store.ErrKey)
 			wantIs(t, "PutPayment", tx.PutPayment(&r.payment), store.ErrKey)
 			wantIs(t, "PutEvidence", tx.PutEvidence(&r.evidence), store.ErrKey)
@@ -183,6 +197,9 @@ func testBadKeys(t *testing.T, b Backend) {
 			wantIs(t, "PutPayer", tx.PutPayer(&r.payer), store.ErrKey)
 			wantIs(t, "PutTally", tx.PutTally(r.day, 1), store.ErrKey)
 			wantIs(t, "PutTally of a day", tx.PutTally(relay.TallyKey{Name: "n", Day: bad}, 1), store.ErrKey)
+			wantIs(t, "PutGrant", tx.PutGrant(&r.grant), store.ErrKey)
+			wantIs(t, "DropGrant", tx.DropGrant(r.grant.GrantKey), store.ErrKey)
+			wantIs(t, "PutAccountToken", tx.PutAccountToken(&r.lent), store.ErrKey)
 			wantIs(t, "ClaimNonce", tx.ClaimNonce("c", bad, T0), store.ErrKey)
 			return nil
 		})
@@ -229,8 +246,14 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 		es, err2 := rd.Events(r.event.ClientID, 0, 1)
 		d, err3 := rd.Delivery(r.delivery.EventID)
 		sp, err4 := rd.Split(r.split.SplitKey)
-		if err := errors.Join(err, err2, err3, err4); err != nil {
+		g, err5 := rd.Grant(r.grant.GrantKey)
+		y, err6 := rd.Payer(r.payer.OpenID)
+		at, err7 := rd.AccountToken(r.lent.TokenKey)
+		if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
 			return err
+		}
+		if g.Sealed[0] == '!' || y.Clients[0] == "scribbled" || at.Sealed[0] == '!' {
+			t.Errorf("what logins leave changed with its caller's memory: %+v %+v %+v", g, y, at)
 		}
 		if o.Splits[0] == "scribbled" || sp.Receivers[0].Account == "scribbled" || sp.Returns[0].Account == "scribbled" {
 			t.Errorf("a split changed with its caller's memory: %v %+v", o.Splits, sp)
@@ -245,6 +268,7 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 func scribble(r *records) {
 	r.order.Payments[0], r.order.Metadata[0], r.event.Body[0], r.delivery.Schedule[0] = "scribbled", '!', '!', -1
 	r.evidence.Plaintext[0], r.attempt.Answer[0] = '!', '!'
+	r.grant.Sealed[0], r.lent.Sealed[0], r.payer.Clients[0] = '!', '!', "scribbled"
 	r.order.Refunds[0], r.delivery.Payload[0] = "scribbled", '!'
 	r.order.Splits[0], r.split.Receivers[0].Account, r.split.Returns[0].Account = "scribbled", "scribbled", "scribbled"
 }

@@ -118,14 +118,14 @@ func testPayers(t *testing.T, b Backend) {
 	for _, p := range []relay.Payer{
 		{OpenID: "o1", AppID: "wx1", SeenAt: T0},
 		{OpenID: "o2", AppID: "wx2", SeenAt: T0},
-		{OpenID: "o1", AppID: "wx1", SeenAt: T0.Add(time.Hour)},
+		{OpenID: "o1", AppID: "wx1", SeenAt: T0.Add(time.Hour), Clients: []string{"c", "d"}},
 	} {
 		update(t, s, func(tx relay.Tx) error { return tx.PutPayer(&p) })
 	}
 	s = b.Reopen(t, s)
 	view(t, s, func(rd relay.Reader) error {
 		p, err := rd.Payer("o1")
-		wantEqual(t, "Payer", p, relay.Payer{OpenID: "o1", AppID: "wx1", SeenAt: T0.Add(time.Hour)})
+		wantEqual(t, "Payer", p, relay.Payer{OpenID: "o1", AppID: "wx1", SeenAt: T0.Add(time.Hour), Clients: []string{"c", "d"}})
 		return err
 	})
 }
