@@ -1,6 +1,10 @@
 package relay
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+)
 
 // GrantKind says what a text that the relay handed out is good for.
 type GrantKind string
@@ -20,6 +24,13 @@ const (
 type GrantKey struct {
 	Kind GrantKind
 	Hash string // SHA-256 of the text, 64 lower hex digits
+}
+
+// grantHash is the hash under which a text is known after it was handed out.
+// The text has 128 random bits, so that a plain hash says nothing of it.
+func grantHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
 }
 
 // Grant is what the relay remembers of a text that it handed out to a client

@@ -1,0 +1,46 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Why a grant that is there is not redeemed. A code says so to its client as
+// WeChat does (oauth.md section 8); a ticket is not found in each case.
+var (
+	errGrantUsed    = errors.New("redeemed before")
+	errGrantExpired = errors.New("expired before it was redeemed")
+)
+
+// redeemOnce redeems a grant for a client, in a transaction of its own. Of
+// many at once one wins (threats E08, E12). The errors are those of
+// [redeemGrant], or the store's.
+func (s *Service) redeemOnce(ctx context.Context, k GrantKey, clientID string) (g Grant, err error) {
+	now := s.rt.now()
+	err = s.rt.store.Update(ctx, func(tx Tx) (err error) {
+		g, err = redeemGrant(tx, k, clientID, now)
+		return err
+	})
+	return g, err
+}
+
+// redeemGrant redeems a grant inside a transaction that may do more. An
+// unknown one is ErrNotFound, and so is another client's, which its owner can
+// still redeem. With errGrantUsed and errGrantExpired the grant comes too, so
+// that a replay can take back what the first one gave.
+func redeemGrant(tx Tx, k GrantKey, clientID string, now time.Time) (Grant, error) {
+	g, err := tx.Grant(k)
+	switch {
+	case err != nil:
+		return Grant{}, err
+	case g.ClientID != clientID:
+		return Grant{}, ErrNotFound
+	case !g.UsedAt.IsZero():
+		return g, errGrantUsed
+	case !now.Before(g.ExpiresAt):
+		return g, errGrantExpired
+	}
+	g.UsedAt = now
+	return g, tx.PutGrant(&g)
+}
