@@ -181,7 +181,8 @@ func TestSandboxPlatformFillsInByKind(t *testing.T) {
 	t.Parallel()
 	app, err := provision(t, `{"platform": {"url": "http://localhost:8081"}, "accounts": [
 		{"name": "shop"}, {"name": "mini", "kind": "mini_program"}, {"name": "app", "kind": "mobile_app"},
-		{"name": "sub", "app_id": "`+sandbox.DefaultSubAppID+`"}, {"name": "other", "app_id": "wx7777777777777777", "secret": "mine"}
+		{"name": "sub", "app_id": "`+sandbox.DefaultSubAppID+`"}, {"name": "other", "app_id": "wx7777777777777777", "secret": "mine"},
+		{"name": "site", "kind": "website_app"}
 	], "merchants": [{"name": "main", "accounts": ["shop", "mini", "app", "sub"], "sub_mch_id": "`+sandbox.DefaultSubMchID+`",
 		"sub_app_id": "`+sandbox.DefaultSubAppID+`", "prefer": "api_v2"}]}`)
 	if err != nil {
@@ -196,6 +197,7 @@ func TestSandboxPlatformFillsInByKind(t *testing.T) {
 		{relay.AccountMobileApp, sandbox.DefaultMobileAppID, sandbox.DefaultMobileSecret},
 		{relay.AccountOfficial, sandbox.DefaultSubAppID, sandbox.DefaultSubSecret},
 		{relay.AccountOfficial, "wx7777777777777777", "mine"},
+		{relay.AccountWebsiteApp, sandbox.DefaultWebsiteAppID, sandbox.DefaultWebsiteSecret},
 	} {
 		if a := app.config.Accounts[i]; a.Kind != want.kind || a.AppID != want.appID || string(a.Secret.Reveal()) != want.secret {
 			t.Errorf("account %s is %+v, want %+v", a.Name, a, want)
@@ -204,6 +206,36 @@ func TestSandboxPlatformFillsInByKind(t *testing.T) {
 	m := app.config.Merchants[0]
 	if m.SubMchID != sandbox.DefaultSubMchID || m.SubAppID != sandbox.DefaultSubAppID || m.Prefer != relay.APIv2 || m.APIv3 == nil || m.APIv2 == nil {
 		t.Errorf("merchant %+v", m)
+	}
+}
+
+// What logins, messages and the server interface need arrives resolved.
+func TestAppResolvesLogins(t *testing.T) {
+	t.Setenv("WXRELAY_TEST_TOKEN", "messagetoken")
+	t.Setenv("WXRELAY_TEST_KEY", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG")
+	t.Setenv("WXRELAY_TEST_VERIFY", "proof")
+	t.Setenv("WXRELAY_TEST_SECRET", testSecret)
+	app, err := provision(t, `{"public_url": "https://login.example.com",
+		"accounts": [{"name": "shop", "app_id": "wx8888888888888888", "secret": "{env.WXRELAY_TEST_SECRET}",
+			"message_token": "{env.WXRELAY_TEST_TOKEN}", "message_key": "{env.WXRELAY_TEST_KEY}",
+			"verify_files": [{"name": "MP_verify_abc.txt", "text": "{env.WXRELAY_TEST_VERIFY}"}]}],
+		"clients": [{"name": "books", "id": "1000000000000001", "secrets": ["{env.WXRELAY_TEST_SECRET}"],
+			"redirect_uris": ["https://{env.WXRELAY_TEST_VERIFY}.example/cb"], "openid_policy": "issued",
+			"allow_api": ["/cgi-bin/menu/*"], "raw_token": true, "messages": "https://{env.WXRELAY_TEST_VERIFY}.example/m"}]}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, c := app.config.Accounts[0], app.config.Clients[0]
+	if string(a.MessageToken.Reveal()) != "messagetoken" || a.MessageKey.Len() != 43 ||
+		!slices.Equal(a.VerifyFiles, []relay.VerifyFile{{Name: "MP_verify_abc.txt", Text: "proof"}}) {
+		t.Errorf("account %+v", a)
+	}
+	if !slices.Equal(c.RedirectURIs, []string{"https://proof.example/cb"}) || c.OpenIDPolicy != relay.OpenIDIssued ||
+		!slices.Equal(c.AllowAPI, []string{"/cgi-bin/menu/*"}) || !c.RawToken || c.MessagesURL != "https://proof.example/m" {
+		t.Errorf("client %+v", c)
+	}
+	if len(app.warnings) != 0 {
+		t.Errorf("warnings %v, want none", app.warnings)
 	}
 }
 
@@ -236,7 +268,8 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		"allow_networks": ["10.1.2.3/16"],
 		"accounts": [
 			{"name": "shop", "app_id": "wx8888888888888888", "secret": "{env.WXRELAY_TEST_UNSET}"},
-			{"name": "blog", "kind": "website_app", "app_id": "wx8888888888888888", "secret": "x"}
+			{"name": "blog", "kind": "component", "app_id": "wx8888888888888888", "secret": "x", "message_token": "a", "message_key": "b",
+				"verify_files": [{"name": "a.html", "text": "a"}, {"name": "b.txt", "text": "{env.WXRELAY_TEST_UNSET}"}]}
 		],
 		"merchants": [
 			{"name": "main", "mch_id": "1900000109", "accounts": ["attic"], "prefer": "api_v2", "anomaly": {"duplicate_payment": "keep"}, "api_v3": {
@@ -271,7 +304,10 @@ func TestAppValidateReportsAllAtOnce(t *testing.T) {
 		`store: `,
 		`allow_networks: "10.1.2.3/16" has bits beyond its length`,
 		`account shop: secret: placeholder {env.WXRELAY_TEST_UNSET} is empty or not set`,
-		`account blog: kind: "website_app" is not supported yet`,
+		`account blog: kind: unrecognized kind "component"`,
+		`account blog: message_token: must be 3 to 32`,
+		`account blog: message_key: must be 43`,
+		`account blog: verify_file: evaluated placeholder {env.WXRELAY_TEST_UNSET} is empty`,
 		`account blog: app_id: "wx8888888888888888" is already used by account shop`,
 		`merchant main: accounts: there is no account "attic"`,
 		`merchant main: prefer: api_v2 has no credentials in this block`,

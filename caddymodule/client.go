@@ -42,12 +42,48 @@ type Client struct {
 	NotifySecrets []string `json:"notify_secrets,omitempty"`
 
 	// Merchant is the name of the merchant that collects the client's money.
-	// The default is the only merchant when there is one.
+	// The default is the only merchant when there is one. Where there is
+	// none, clients log their users in and call WeChat, and nobody can pay.
 	Merchant string `json:"merchant,omitempty"`
 
-	// Account is the name of the account for which buyers pay. The default
-	// is the merchant's first account of the kind needed.
+	// Account is the name of the account in which buyers pay and people log
+	// in. The default is the merchant's first account of the kind needed.
 	Account string `json:"account,omitempty"`
+
+	// RedirectURIs are the addresses to which browsers may return from a
+	// login, each compared as a whole string: absolute https, or http on a
+	// private host, at most 2048 bytes, with an ASCII host, without user
+	// info, fragment and *, and without the parameters code, state, iss,
+	// error and ticket, which the relay adds. None by default: then nobody
+	// logs in at this client. Placeholders are filled in.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+
+	// OpenIDPolicy says which openids the client may name in orders and
+	// payments: "issued", only those that a login at this relay gave to this
+	// very client under the app id in which the buyer pays; or "unborrowed",
+	// which is the default: any but those that logins at this relay gave to
+	// other clients alone or under another app id.
+	OpenIDPolicy string `json:"openid_policy,omitempty"`
+
+	// AllowAPI are the paths of WeChat's server interface that the client may
+	// call through the relay: whole paths such as
+	// /cgi-bin/message/custom/send, or /cgi-bin/menu/* for all below
+	// /cgi-bin/menu/. None by default.
+	AllowAPI []string `json:"allow_api,omitempty"`
+
+	// RawToken lets the client fetch the account's own access_token and
+	// jsapi_ticket, where AllowAPI has the path, instead of ones that are
+	// good at this relay alone. Whoever has the raw token may call everything
+	// at WeChat in the account's name.
+	RawToken bool `json:"raw_token,omitempty"`
+
+	// Messages is the address at which the client is told what people write
+	// to its account and do there, as events of type message.received:
+	// absolute http or https without user info, query and fragment. The
+	// account is Account, or any of Merchant's when that is not given, and
+	// needs a message_token. By default the client is not told. Placeholders
+	// are filled in.
+	Messages string `json:"messages,omitempty"`
 
 	// NotifyURL is where the client is told what happened to orders that
 	// name no address themselves: absolute http or https without user info,
@@ -55,7 +91,8 @@ type Client struct {
 	NotifyURL string `json:"notify_url,omitempty"`
 
 	// AllowOrigins are the origins, scheme://host[:port], that notify_url and
-	// return_url of an order may have. Placeholders are filled in.
+	// return_url of an order may have, and whose pages may use the JS-SDK.
+	// Placeholders are filled in.
 	AllowOrigins []string `json:"allow_origins,omitempty"`
 
 	// OrderNo is a stricter rule for the client's order numbers: a regular
@@ -140,6 +177,11 @@ func (c *Client) build(r *resolver, only string) *relay.Client {
 		MaxAmountFen:  c.MaxAmount,
 		DailyFen:      c.DailyAmount,
 		AllowNetworks: r.networks(block, c.AllowNetworks),
+		RedirectURIs:  r.texts(block, "redirect_uri", c.RedirectURIs),
+		OpenIDPolicy:  relay.OpenIDPolicy(c.OpenIDPolicy),
+		AllowAPI:      c.AllowAPI,
+		RawToken:      c.RawToken,
+		MessagesURL:   r.text(block, "messages", c.Messages),
 	}
 	if c.OrderNo != "" {
 		rule, err := relay.ParseOrderNoRule(c.OrderNo)

@@ -22,6 +22,11 @@ import (
 //		account        <name>
 //		notify_url     <url>
 //		allow_origin   <origin>
+//		redirect_uri   <url>
+//		openid_policy  issued | unborrowed
+//		allow_api      <paths...>
+//		raw_token
+//		messages       <url>
 //		order_no       <regular expression>
 //		notify         standard | get | wechat_v2 | wechat_v3
 //		callback       relay | direct
@@ -36,8 +41,7 @@ import (
 //	}
 //
 // secret, public_key and notify_secret may be given twice during rotation,
-// allow_origin as often as needed. The word redirect_uri is not supported
-// yet.
+// allow_origin, redirect_uri and allow_api as often as needed.
 func (c *Client) unmarshalBlock(d *caddyfile.Dispenser) error {
 	return parseBlock(d, words{
 		"id":             text(&c.ID, relay.CheckClientID),
@@ -59,7 +63,11 @@ func (c *Client) unmarshalBlock(d *caddyfile.Dispenser) error {
 		"daily_amount":   amount(&c.DailyAmount, relay.CheckDailyAmount),
 		"retry":          {parse: c.parseRetry},
 		"allow_networks": list(&c.AllowNetworks, judged(relay.ParseNetwork)),
-		"redirect_uri":   later,
+		"redirect_uri":   texts(&c.RedirectURIs, relay.CheckRedirectURI),
+		"openid_policy":  text(&c.OpenIDPolicy, judged(relay.ParseOpenIDPolicy)),
+		"allow_api":      lists(&c.AllowAPI, relay.CheckAllowAPI),
+		"raw_token":      alone(&c.RawToken),
+		"messages":       text(&c.Messages, relay.CheckNotifyURL),
 	})
 }
 

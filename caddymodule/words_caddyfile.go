@@ -14,16 +14,11 @@ type words map[string]word
 
 // word is one subdirective.
 type word struct {
-	// parse reads the line's arguments; nil for a word of the contract that
-	// is not supported yet.
+	// parse reads the line's arguments.
 	parse func(d *caddyfile.Dispenser) error
 	// repeats says that the word may stand in a block more than once.
 	repeats bool
 }
-
-// later marks words that exist but are not supported yet, so that they are
-// refused by name and not as typing mistakes.
-var later = word{repeats: true}
 
 // single is a word that takes exactly one argument and may stand once.
 func single(set func(value string) error) word {
@@ -89,8 +84,6 @@ func parseBlock(d *caddyfile.Dispenser, grammar words) error {
 			return d.Err("unexpected block; this subdirective takes none")
 		case !known:
 			return d.Errf("unrecognized subdirective %q", name)
-		case w.parse == nil:
-			return d.Errf("%s is not supported yet", name)
 		case seen[name] && !w.repeats:
 			return d.Errf("%s is given twice; it has one value", name)
 		}
@@ -134,7 +127,14 @@ func pair(target *[]string, check func(string) error) word {
 
 // list stores all arguments of a line, of which there must be one at least.
 func list(target *[]string, check func(string) error) word {
-	return word{parse: func(d *caddyfile.Dispenser) error {
+	w := lists(target, check)
+	w.repeats = false
+	return w
+}
+
+// lists is list for a word that may be repeated: all lines make one list.
+func lists(target *[]string, check func(string) error) word {
+	return word{repeats: true, parse: func(d *caddyfile.Dispenser) error {
 		name, values := d.Val(), d.RemainingArgs()
 		if len(values) == 0 {
 			return d.Errf("%s needs at least one argument", name)
@@ -144,7 +144,7 @@ func list(target *[]string, check func(string) error) word {
 				return inWord(d, name, err)
 			}
 		}
-		*target = values
+		*target = append(*target, values...)
 		return nil
 	}}
 }

@@ -62,7 +62,7 @@ type Account struct {
 	Name   string
 	Kind   AccountKind
 	AppID  string // wx and 16 characters
-	Secret Secret // for logins; an account of another kind than AccountOfficial may have none
+	Secret Secret // for logins; an account for payments alone, in an app or a mini-program, may have none
 
 	// MessageToken verifies WeChat's server check and the messages that it
 	// pushes; empty: none are taken. MessageKey is the EncodingAESKey, 43
@@ -205,6 +205,7 @@ type Client struct {
 	RawToken bool
 
 	// MessagesURL is where the client is told of messages that WeChat pushes
-	// to its account; empty: it did not subscribe.
+	// to its account, or to the accounts of its merchant when it names none;
+	// empty: it did not subscribe.
 	MessagesURL string
 }

@@ -88,7 +88,7 @@ func (v *validation) top() {
 	if len(c.Merchants) > 0 && len(c.Accounts) == 0 {
 		v.add("", "account", errors.New("at least one account block is needed: WeChat Pay collects money for an app id"))
 	}
-	if len(c.Clients) > 0 && len(c.Merchants) == 0 {
+	if len(c.Merchants) == 0 && slices.ContainsFunc(c.Clients, wantsMoneyAlone) {
 		v.add("", "merchant", errors.New("at least one merchant block is needed: it collects the clients' money"))
 	}
 }
@@ -109,24 +109,6 @@ func (c *Config) checkPublicURL() error {
 	return nil
 }
 
-func (v *validation) accounts() {
-	names, appIDs := map[string]string{}, map[string]string{}
-	for _, a := range v.config.Accounts {
-		block := "account " + a.Name
-		v.add(block, "", CheckName(a.Name))
-		v.once(names, a.Name, block, "")
-		_, err := ParseAccountKind(string(a.Kind))
-		v.add(block, "kind", err)
-		v.add(block, "app_id", CheckAppID(a.AppID))
-		v.once(appIDs, a.AppID, block, "app_id")
-		if a.Kind == AccountOfficial || a.Secret.Len() > 0 {
-			// Paying inside an app or a mini-program needs no secret: it is for
-			// logins, and the owner's own front end knows who the buyer is.
-			v.add(block, "secret", CheckAccountSecret(a.Secret))
-		}
-	}
-}
-
 func (v *validation) clients() {
 	names, ids := map[string]string{}, map[string]string{}
 	for _, c := range v.config.Clients {
@@ -139,6 +121,7 @@ func (v *validation) clients() {
 		v.clientBindings(c, block)
 		v.clientAddresses(c, block)
 		v.clientModes(c, block)
+		v.clientLogins(c, block)
 		v.clientLimits(c, block)
 	}
 }
@@ -184,9 +167,12 @@ func (v *validation) clientBindings(c *Client, block string) {
 	if c.Account == "" {
 		return
 	}
+	a := v.config.account(c.Account)
 	switch {
-	case v.config.account(c.Account) == nil:
+	case a == nil:
 		v.add(block, "account", fmt.Errorf("there is no account %q; known are %s", c.Account, quoted(v.config.accountNames())))
+	case a.Kind == AccountWebsiteApp:
+		// It is for logins alone, so that no merchant has to know it.
 	case m != nil && !slices.Contains(m.Accounts, c.Account):
 		v.add(block, "account", fmt.Errorf("account %q is not bound to merchant %q; bound are %s", c.Account, m.Name, quoted(m.Accounts)))
 	}

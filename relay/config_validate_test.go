@@ -83,7 +83,7 @@ func TestConfigValidate(t *testing.T) {
 
 		{"account name", func(c *Config) { c.Accounts[1].Name = "a b" }, "account a b: "},
 		{"account twice", func(c *Config) { c.Accounts[1].Name = "shop" }, `account shop: "shop" is already used`},
-		{"account kind", func(c *Config) { c.Accounts[0].Kind = AccountWebsiteApp }, "account shop: kind: "},
+		{"account kind", func(c *Config) { c.Accounts[0].Kind = "component" }, "account shop: kind: "},
 		{"mini-program's secret", func(c *Config) {
 			c.Accounts[0].Kind, c.Accounts[0].Secret = AccountMiniProgram, NewSecret("a b")
 		}, "account shop: secret: "},

@@ -73,12 +73,10 @@ func ParseNotifyFormat(s string) (NotifyFormat, error) {
 // ParseAccountKind reads the kind of an account.
 func ParseAccountKind(s string) (AccountKind, error) {
 	switch k := AccountKind(s); k {
-	case AccountOfficial, AccountMiniProgram, AccountMobileApp:
+	case AccountOfficial, AccountMiniProgram, AccountMobileApp, AccountWebsiteApp:
 		return k, nil
-	case AccountWebsiteApp:
-		return "", fmt.Errorf("%q is not supported yet; use official_account, mini_program or mobile_app", s)
 	default:
-		return "", fmt.Errorf("unrecognized kind %q; known are official_account, mini_program and mobile_app", s)
+		return "", fmt.Errorf("unrecognized kind %q; known are official_account, mini_program, mobile_app and website_app", s)
 	}
 }
 
@@ -131,5 +129,15 @@ func ParseCompat(s string) (CompatMode, error) {
 		return m, nil
 	default:
 		return "", fmt.Errorf("unrecognized v2 algorithm %q; known are hmac and md5", s)
+	}
+}
+
+// ParseOpenIDPolicy reads which openids a client may name.
+func ParseOpenIDPolicy(s string) (OpenIDPolicy, error) {
+	switch p := OpenIDPolicy(s); p {
+	case OpenIDUnborrowed, OpenIDIssued:
+		return p, nil
+	default:
+		return "", fmt.Errorf("unrecognized openid policy %q; known are issued and unborrowed", s)
 	}
 }

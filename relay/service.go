@@ -105,6 +105,9 @@ func (s *Service) Sandbox() bool { return s.cfg.Platform.Sandbox }
 // merchantOf is the merchant that collects for a client.
 func (s *Service) merchantOf(c *Client) (*merchant, error) {
 	m := s.merchants[c.Merchant]
+	if c.Merchant == "" {
+		return nil, refuse(KindNoAuth, "", "this client has no merchant, so that nobody can pay it")
+	}
 	if m == nil {
 		return nil, refuse(KindUnavailable, "", "this client's merchant is not configured")
 	}
