@@ -199,7 +199,7 @@ var loginFaults = faultGroup{
 // allFaults lists every group.
 func allFaults() []faultGroup {
 	return []faultGroup{
-		notifyFaults, apiFaults, refundFaults, shareFaults, loginFaults, oauthFaults,
+		notifyFaults, apiFaults, refundFaults, shareFaults, loginFaults, oauthFaults, miniFaults,
 		cgiFaults, cgiGivingFaults, cgiShowingFaults,
 	}
 }

@@ -102,7 +102,7 @@ func (s *Sandbox) servePhone(w http.ResponseWriter, r *http.Request) {
 			{"支付接口", "Pay API", apiFaults},
 			{"退款", "Refunds", refundFaults},
 			{"分账", "Profit sharing", shareFaults},
-			{"登录", "Login", slices.Concat(loginFaults, oauthFaults)},
+			{"登录", "Login", slices.Concat(loginFaults, oauthFaults, miniFaults)},
 			{"服务端接口", "Calls of accounts", slices.Concat(cgiFaults, cgiGivingFaults, cgiShowingFaults)},
 		},
 	})

@@ -91,6 +91,7 @@ type Sandbox struct {
 	bills     *billBox
 	login     *login
 
+	mini          *miniLogins
 	accountTokens *accountTokens
 	calls         *callTally
 	inbox         *inbox
@@ -130,6 +131,7 @@ func New(o Options) (*Sandbox, error) {
 		bills:     &billBox{now: o.Now, bills: map[string]bill{}},
 		login:     newLogin(o.Now),
 
+		mini:          newMiniLogins(o.Now),
 		accountTokens: newAccountTokens(o.Now),
 		calls:         &callTally{},
 		inbox:         &inbox{},
@@ -210,6 +212,7 @@ func (s *Sandbox) routes() *http.ServeMux {
 		"/sns/oauth2/refresh_token": s.serveRefreshToken,
 		"/sns/userinfo":             s.serveUserInfo,
 		"/sns/auth":                 s.serveAuth,
+		"/sns/jscode2session":       s.serveJSCode2Session,
 	} {
 		mux.HandleFunc("GET "+path, s.counted(path, serve))
 	}
@@ -244,6 +247,8 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("GET /sandbox/faults", s.serveFaults)
 	own("POST /sandbox/faults", s.serveFaults)
 	own("DELETE /sandbox/faults", s.serveFaults)
+	own("POST /sandbox/mini-login", s.serveMiniLogin)
+	own("POST /sandbox/mini-data", s.serveMiniData)
 	own("GET /sandbox/calls", s.serveCalls)
 	own("DELETE /sandbox/calls", s.serveCalls)
 	mux.HandleFunc("GET /sandbox/messages", s.serveInbox)
