@@ -35,6 +35,7 @@ func (p *Problem) Unwrap() error { return p.Err }
 func (c *Config) Validate() error {
 	v := &validation{config: c}
 	v.top()
+	v.masterKeys()
 	v.accounts()
 	v.merchants()
 	v.clients()

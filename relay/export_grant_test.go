@@ -15,3 +15,6 @@ func GrantHash(text string) string { return grantHash(text) }
 func (s *Service) RedeemOnce(ctx context.Context, k GrantKey, clientID string) (Grant, error) {
 	return s.redeemOnce(ctx, k, clientID)
 }
+
+// Sealer seals what the configuration keeps in the store.
+func (s *Service) Sealer() *Sealer { return s.sealer() }

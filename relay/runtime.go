@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -24,6 +25,10 @@ type RuntimeOptions struct {
 	// NotifyKey signs notifications in the form of WeChat's v3. Nil is for a
 	// relay none of whose clients is told in it.
 	NotifyKey *NotifyKey
+	// Sealer seals secrets in the store for configurations without a master
+	// key of their own. Nil takes a key that is gone with the Runtime, and
+	// what it sealed with it.
+	Sealer *Sealer
 }
 
 // Observer is told what happens, for metrics. Every callback may be nil and
@@ -57,6 +62,7 @@ type Runtime struct {
 	log        atomic.Pointer[slog.Logger]
 	observe    Observer
 	notifyKey  *NotifyKey
+	sealer     *Sealer
 	random     random
 	dispatcher *Dispatcher
 	current    atomic.Pointer[Service]
@@ -87,6 +93,12 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 		return nil, errors.New("making runtime: store, clock, randomness and logger are needed")
 	}
 	rt := &Runtime{store: o.Store, clock: o.Now, observe: o.Observe, notifyKey: o.NotifyKey, random: random{o.Rand}}
+	if rt.sealer = o.Sealer; rt.sealer == nil {
+		var err error
+		if rt.sealer, err = newRandomSealer(o.Rand); err != nil {
+			return nil, fmt.Errorf("making runtime: %w", err)
+		}
+	}
 	rt.log.Store(o.Logger)
 	rt.dispatcher = NewDispatcher(DispatcherOptions{
 		Store:    o.Store,

@@ -15,6 +15,7 @@ type Service struct {
 	cfg       *Config
 	rt        *Runtime
 	log       *slog.Logger
+	seals     *Sealer
 	host      string // of PublicURL, as signatures spell it
 	clients   map[string]*Client
 	nobody    *Client // stands in for unknown clients
@@ -58,6 +59,10 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		logins:    make(map[string]loginClient, len(cfg.Accounts)),
 	}
 	if err := s.standIn(); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.seals, err = newServiceSealer(cfg, rt); err != nil {
 		return nil, err
 	}
 	for _, c := range cfg.Clients {
