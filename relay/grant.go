@@ -43,7 +43,8 @@ type Grant struct {
 	Sealed    []byte // a mini-program's session key, sealed; empty otherwise
 	CreatedAt time.Time
 	ExpiresAt time.Time
-	UsedAt    time.Time // of what is redeemed once; zero before
+	UsedAt    time.Time  // of what is redeemed once; zero before
+	Gave      []GrantKey // what was handed out for it, and ends with it
 }
 
 // LoginUser is who logged in, as WeChat tells the account. An openid belongs

@@ -20,6 +20,12 @@ func EncodeGrant(dst []byte, g *relay.Grant) ([]byte, error) {
 	e.time(11, g.CreatedAt)
 	e.time(12, g.ExpiresAt)
 	e.time(13, g.UsedAt)
+	for _, k := range g.Gave {
+		e.nested(14, func(in *encoder) {
+			in.text(1, string(k.Kind))
+			in.text(2, k.Hash)
+		})
+	}
 	return finish(&e, len(dst), KindGrant)
 }
 
@@ -59,10 +65,24 @@ func DecodeGrant(row []byte) (relay.Grant, error) {
 			g.ExpiresAt = d.time()
 		case 13:
 			g.UsedAt = d.time()
+		case 14:
+			g.Gave = append(g.Gave, decodeGrantKey(&d))
 		}
 	}
 	if err := d.result(KindGrant); err != nil {
 		return relay.Grant{}, err
 	}
 	return g, nil
+}
+
+func decodeGrantKey(d *decoder) (k relay.GrantKey) {
+	d.nested(func(in *decoder) {
+		switch in.field {
+		case 1:
+			k.Kind = relay.GrantKind(in.text())
+		case 2:
+			k.Hash = in.text()
+		}
+	})
+	return k
 }

@@ -37,6 +37,7 @@ type endpoint struct {
 const (
 	allowGet  = "GET, HEAD"
 	allowPost = "POST"
+	allowOnce = "GET" // of what a HEAD would use up
 )
 
 var endpoints = [routeCount]endpoint{
@@ -62,6 +63,11 @@ var endpoints = [routeCount]endpoint{
 	routeNotify:   {"notify", allowPost, false, (*exchange).takeNotification, (*exchange).refuseNotification},
 	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},
 	routeKey:      {"notify_key", allowGet, false, (*exchange).showNotifyKey, (*exchange).refuseJSON},
+
+	routeUserToken:    {"user_token", allowOnce, false, (*exchange).redeemCode, (*exchange).refuseAsWeChat},
+	routeRefreshToken: {"refresh_token", allowOnce, false, (*exchange).refreshUserToken, (*exchange).refuseAsWeChat},
+	routeUserInfo:     {"user_info", allowOnce, false, (*exchange).showUser, (*exchange).refuseAsWeChat},
+	routeUserAuth:     {"user_auth", allowOnce, false, (*exchange).checkUserToken, (*exchange).refuseAsWeChat},
 }
 
 // ServeHTTP answers a request whose path Match knows; any other is not found.

@@ -113,12 +113,13 @@ func TestPanicOfEveryRouteIsAnswered_H16(t *testing.T) {
 		login:        func(relay.LoginCallback) (s string, err error) { boom(); return },
 		notify:       func(context.Context, string, relay.RawNotification) error { boom(); return nil },
 	}
+	service.boom = boom
 	f := newFace(t, service, func(o *Options) { o.Ready = func(context.Context) error { boom(); return nil } })
 	for rt, path := range routePaths {
 		if rt == routeStatic || rt == routeKey {
 			continue // ask nobody
 		}
-		w := f.do(t, methodOf(rt), path+"?state=s&code=c", "")
+		w := f.do(t, methodOf(rt), path+"?state=s&code=c"+snsQueries[rt], "")
 		if w.Code != http.StatusInternalServerError {
 			t.Errorf("%s: status %d, want 500", path, w.Code)
 		}

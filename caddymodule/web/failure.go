@@ -22,7 +22,8 @@ type failure struct {
 	status     int
 	retryAfter int // seconds; 0: not worth trying again
 	kind       relay.Kind
-	cause      error // for the log alone
+	weChatCode relay.WeChatCode // for who speaks WeChat's own calls; 0: by kind
+	cause      error            // for the log alone
 }
 
 type answer struct {
@@ -78,7 +79,7 @@ func failureOf(err error) failure {
 		a := answers[e.Kind]
 		return failure{
 			Code: a.code, Message: e.Message, Field: e.Field, UpstreamCode: e.UpstreamCode,
-			status: a.status, retryAfter: a.retryAfter, kind: e.Kind, cause: err,
+			status: a.status, retryAfter: a.retryAfter, kind: e.Kind, weChatCode: e.WeChatCode, cause: err,
 		}
 	}
 	if errors.Is(err, relay.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {

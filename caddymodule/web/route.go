@@ -32,6 +32,10 @@ const (
 	routeNotify
 	routeHealth
 	routeKey
+	routeUserToken
+	routeRefreshToken
+	routeUserInfo
+	routeUserAuth
 	routeCount
 )
 
@@ -77,6 +81,14 @@ func findRoute(path string) (route, string) {
 		return routeCallback, ""
 	case "/wechat/health":
 		return routeHealth, ""
+	case "/sns/oauth2/access_token":
+		return routeUserToken, ""
+	case "/sns/oauth2/refresh_token":
+		return routeRefreshToken, ""
+	case "/sns/userinfo":
+		return routeUserInfo, ""
+	case "/sns/auth":
+		return routeUserAuth, ""
 	}
 	for i := range families {
 		rest, ok := strings.CutPrefix(path, families[i].path)

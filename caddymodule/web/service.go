@@ -15,6 +15,7 @@ type Service interface {
 	Sharing
 	Events
 	Cashier
+	CodeRelay
 	Notified
 }
 
@@ -64,6 +65,16 @@ type Cashier interface {
 	WatchCheckout(ctx context.Context, token string) (changed <-chan struct{}, stop func(), err error)
 	CheckoutCode(ctx context.Context, token string) (codeURL string, err error)
 	LoginCallback(ctx context.Context, cb relay.LoginCallback) (redirectTo string, err error)
+}
+
+// CodeRelay plays WeChat's own calls to sites that logged their users in at
+// WeChat itself before.
+type CodeRelay interface {
+	AuthenticateSecret(id, secret string) (*relay.Caller, error)
+	RedeemCode(ctx context.Context, c *relay.Caller, code string) (relay.UserToken, error)
+	RefreshUserToken(ctx context.Context, clientID, refreshToken string) (relay.UserToken, error)
+	UserOf(ctx context.Context, accessToken, openID string) (relay.LoginUser, error)
+	CheckUserToken(ctx context.Context, accessToken, openID string) error
 }
 
 // Notified takes what WeChat tells.

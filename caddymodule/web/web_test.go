@@ -27,6 +27,7 @@ const (
 // and answers what a test tells it to.
 type fakeService struct {
 	fakeSharing
+	fakeCodeRelay
 
 	mu    sync.Mutex // guards calls
 	calls []string

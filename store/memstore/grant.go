@@ -3,6 +3,7 @@ package memstore
 import (
 	"bytes"
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 
 func (r reader) Grant(k relay.GrantKey) (relay.Grant, error) {
 	g, err := found(r.grants, k)
-	g.Sealed = bytes.Clone(g.Sealed)
+	g.Sealed, g.Gave = bytes.Clone(g.Sealed), slices.Clone(g.Gave)
 	return g, err
 }
 

@@ -252,7 +252,7 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 		if err := errors.Join(err, err2, err3, err4, err5, err6, err7); err != nil {
 			return err
 		}
-		if g.Sealed[0] == '!' || y.Clients[0] == "scribbled" || at.Sealed[0] == '!' {
+		if g.Sealed[0] == '!' || g.Gave[0].Hash == "scribbled" || y.Clients[0] == "scribbled" || at.Sealed[0] == '!' {
 			t.Errorf("what logins leave changed with its caller's memory: %+v %+v %+v", g, y, at)
 		}
 		if o.Splits[0] == "scribbled" || sp.Receivers[0].Account == "scribbled" || sp.Returns[0].Account == "scribbled" {
@@ -268,7 +268,7 @@ func testCallersKeepTheirMemory(t *testing.T, b Backend) {
 func scribble(r *records) {
 	r.order.Payments[0], r.order.Metadata[0], r.event.Body[0], r.delivery.Schedule[0] = "scribbled", '!', '!', -1
 	r.evidence.Plaintext[0], r.attempt.Answer[0] = '!', '!'
-	r.grant.Sealed[0], r.lent.Sealed[0], r.payer.Clients[0] = '!', '!', "scribbled"
+	r.grant.Sealed[0], r.lent.Sealed[0], r.payer.Clients[0], r.grant.Gave[0].Hash = '!', '!', "scribbled", "scribbled"
 	r.order.Refunds[0], r.delivery.Payload[0] = "scribbled", '!'
 	r.order.Splits[0], r.split.Receivers[0].Account, r.split.Returns[0].Account = "scribbled", "scribbled", "scribbled"
 }

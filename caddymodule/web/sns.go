@@ -1,0 +1,155 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/wxrelay/wxrelay/relay"
+)
+
+// snsCall is a call of WeChat's own for who logged in (oauth.md section 3): the
+// parameters without which it is refused, in WeChat's order.
+type snsCall []snsParameter
+
+type snsParameter struct {
+	name    string
+	missing relay.WeChatCode
+}
+
+var (
+	snsAppID        = snsParameter{"appid", relay.WeChatMissingAppID}
+	snsSecret       = snsParameter{"secret", relay.WeChatMissingSecret}
+	snsCode         = snsParameter{"code", relay.WeChatMissingCode}
+	snsRefreshToken = snsParameter{"refresh_token", relay.WeChatMissingRefreshToken}
+	snsAccessToken  = snsParameter{"access_token", relay.WeChatMissingToken}
+	snsOpenID       = snsParameter{"openid", relay.WeChatMissingOpenID}
+	snsGrantType    = snsParameter{"grant_type", relay.WeChatInvalidGrantType}
+)
+
+// parameters reads what a call needs. Others are let pass, as WeChat does:
+// libraries send lang, a random number and more. One that is needed and stands
+// there twice could be read in two ways (threats C14).
+func (x *exchange) parameters(call snsCall) (map[string]string, error) {
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, asWeChat(relay.WeChatInvalidParameter, "invalid parameter")
+	}
+	out := make(map[string]string, len(call))
+	for _, p := range call {
+		switch given := values[p.name]; {
+		case len(given) > 1:
+			return nil, asWeChat(relay.WeChatInvalidParameter, p.name+" is given twice")
+		case len(given) == 0 || given[0] == "":
+			return nil, asWeChat(p.missing, p.name+" missing")
+		default:
+			out[p.name] = given[0]
+		}
+	}
+	return out, nil
+}
+
+func asWeChat(code relay.WeChatCode, message string) error {
+	return &relay.Error{Kind: relay.KindParam, WeChatCode: code, Message: message}
+}
+
+func wantGrantType(given, want string) error {
+	if given != want {
+		return asWeChat(relay.WeChatInvalidGrantType, "invalid grant_type")
+	}
+	return nil
+}
+
+// userTokenAnswer is WeChat's answer to a code.
+type userTokenAnswer struct {
+	AccessToken  string `json:"access_token"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds
+	RefreshToken string `json:"refresh_token"`
+	OpenID       string `json:"openid"`
+	Scope        string `json:"scope"`
+	UnionID      string `json:"unionid,omitempty"`
+}
+
+func (x *exchange) writeUserToken(t *relay.UserToken) error {
+	return writeJSON(x.w, http.StatusOK, userTokenAnswer{
+		AccessToken: string(t.AccessToken.Reveal()), RefreshToken: string(t.RefreshToken.Reveal()),
+		ExpiresIn: int64(t.ExpiresIn.Seconds()), OpenID: t.OpenID, Scope: t.Scope, UnionID: t.UnionID,
+	})
+}
+
+// redeemCode is /sns/oauth2/access_token.
+func (x *exchange) redeemCode() error {
+	p, err := x.parameters(snsCall{snsAppID, snsSecret, snsCode, snsGrantType})
+	if err != nil {
+		return err
+	}
+	if err := wantGrantType(p["grant_type"], "authorization_code"); err != nil {
+		return err
+	}
+	caller, err := x.service.AuthenticateSecret(p["appid"], p["secret"])
+	if err != nil {
+		return err
+	}
+	x.clientID = caller.Client.ID
+	token, err := x.service.RedeemCode(x.r.Context(), caller, p["code"])
+	if err != nil {
+		return err
+	}
+	return x.writeUserToken(&token)
+}
+
+// refreshUserToken is /sns/oauth2/refresh_token.
+func (x *exchange) refreshUserToken() error {
+	p, err := x.parameters(snsCall{snsAppID, snsRefreshToken, snsGrantType})
+	if err != nil {
+		return err
+	}
+	if err := wantGrantType(p["grant_type"], "refresh_token"); err != nil {
+		return err
+	}
+	token, err := x.service.RefreshUserToken(x.r.Context(), p["appid"], p["refresh_token"])
+	if err != nil {
+		return err
+	}
+	return x.writeUserToken(&token)
+}
+
+// userAnswer is WeChat's answer about a user. It has left sex and region empty
+// since 2021 and still sends them.
+type userAnswer struct {
+	OpenID    string   `json:"openid"`
+	Nickname  string   `json:"nickname"`
+	Sex       int      `json:"sex"`
+	Province  string   `json:"province"`
+	City      string   `json:"city"`
+	Country   string   `json:"country"`
+	AvatarURL string   `json:"headimgurl"`
+	Privilege []string `json:"privilege"`
+	UnionID   string   `json:"unionid,omitempty"`
+}
+
+// showUser is /sns/userinfo.
+func (x *exchange) showUser() error {
+	p, err := x.parameters(snsCall{snsAccessToken, snsOpenID})
+	if err != nil {
+		return err
+	}
+	user, err := x.service.UserOf(x.r.Context(), p["access_token"], p["openid"])
+	if err != nil {
+		return err
+	}
+	return writeJSON(x.w, http.StatusOK, userAnswer{
+		OpenID: user.OpenID, Nickname: user.Nickname, AvatarURL: user.AvatarURL, UnionID: user.UnionID, Privilege: []string{},
+	})
+}
+
+// checkUserToken is /sns/auth.
+func (x *exchange) checkUserToken() error {
+	p, err := x.parameters(snsCall{snsAccessToken, snsOpenID})
+	if err != nil {
+		return err
+	}
+	if err := x.service.CheckUserToken(x.r.Context(), p["access_token"], p["openid"]); err != nil {
+		return err
+	}
+	return writeJSON(x.w, http.StatusOK, weChatRefusal{Message: "ok"})
+}

@@ -1,0 +1,52 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/wxrelay/wxrelay/relay"
+)
+
+// weChatRefusal is how WeChat refuses its own calls: with status 200 and a
+// number in the body (oauth.md section 1). Libraries read nothing else.
+type weChatRefusal struct {
+	Code    relay.WeChatCode `json:"errcode"`
+	Message string           `json:"errmsg"`
+}
+
+// weChatCodes are the numbers of refusals that do not name one. That of a
+// wrong secret stands for an unknown client too (threats C17).
+var weChatCodes = map[relay.Kind]relay.WeChatCode{
+	relay.KindSign:   relay.WeChatInvalidSecret,
+	relay.KindRate:   relay.WeChatTooMany,
+	relay.KindNoAuth: relay.WeChatUnauthorized,
+	relay.KindParam:  relay.WeChatInvalidParameter,
+}
+
+// refuseAsWeChat answers a site that speaks WeChat's own calls. The request's
+// id stands where WeChat has its own. What is no fault of the request reads as
+// "busy", which libraries try again, and keeps its status for monitors; so
+// does a method that is not taken.
+func (x *exchange) refuseAsWeChat(f failure) error {
+	r, status := weChatRefusal{f.weChatCode, f.Message}, http.StatusOK
+	switch code, known := weChatCodes[f.kind]; {
+	case r.Code != 0:
+	case known:
+		r.Code = code
+	case f.status == http.StatusMethodNotAllowed:
+		r.Code, r.Message = x.needed()
+		status = f.status
+	default:
+		r.Code, r.Message, status = relay.WeChatBusy, "system error, try again", f.status
+		setRetry(x.w.Header(), f)
+	}
+	r.Message += ", rid: " + f.RequestID
+	return writeJSON(x.w, status, r)
+}
+
+// needed is WeChat's answer to a method that a call does not take.
+func (x *exchange) needed() (relay.WeChatCode, string) {
+	if x.w.Header().Get("Allow") == allowPost {
+		return relay.WeChatNeedsPOST, "require POST method"
+	}
+	return relay.WeChatNeedsGET, "require GET method"
+}
