@@ -167,27 +167,16 @@ func (s *Service) secondHandshake(c *Client, o *Order, req *CheckoutRequest, res
 	if err := verifyCheckoutLink(c, o, s.host, req.Target, s.rt.now()); err != nil {
 		return err
 	}
-	return s.keepFlow(flow{token: req.Token, confirmed: true}, req, res)
+	return s.keepPage(flow{clientID: c.ID, token: req.Token, confirmed: true}, req, res)
 }
 
-// keepFlow stores a browser's flow, giving the browser a name if it has
-// none.
-func (s *Service) keepFlow(fl flow, req *CheckoutRequest, res *CheckoutResult) error {
-	state, err := s.rt.random.state()
-	if err != nil {
-		return err
+// keepPage stores the flow of a cashier page.
+func (s *Service) keepPage(fl flow, req *CheckoutRequest, res *CheckoutResult) error {
+	named, err := s.keepFlow(&fl, req.BrowserID)
+	if named != "" {
+		req.BrowserID, res.BrowserID = named, named
 	}
-	if req.BrowserID == "" {
-		if req.BrowserID, err = s.rt.random.token(); err != nil {
-			return err
-		}
-		res.BrowserID = req.BrowserID
-	}
-	fl.id, fl.browserID = state, req.BrowserID
-	if !s.rt.flows.put(fl, s.rt.now()) {
-		return refuse(KindUnavailable, "", "too many buyers at once; try again in a minute")
-	}
-	return nil
+	return err
 }
 
 // offer picks the trade type by surroundings and prepares the payment.

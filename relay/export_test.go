@@ -57,6 +57,13 @@ func Sendable(s string) string { return sendable(s) }
 // ExpiryTick is the worker's rhythm.
 const ExpiryTick = expiryTick
 
+// What WeChat may say to a code.
+var (
+	ErrCodeSpent = errCodeSpent
+	ErrLoginRate = errLoginRate
+	ErrLoginBusy = errLoginBusy
+)
+
 // MaxFlows and FlowLife bound browser flows.
 const (
 	MaxFlows = maxFlows

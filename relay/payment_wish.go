@@ -70,7 +70,7 @@ func (s *Service) choosePayer(ctx context.Context, w *wish, m *merchant) error {
 	if !rule.openID {
 		return nil
 	}
-	return s.checkPayer(ctx, w.openID, w.payerAppID)
+	return s.checkPayer(ctx, w.client, w.openID, w.payerAppID)
 }
 
 // forSubMerchant tells the app ids of a service provider's payment: its own

@@ -1,13 +1,10 @@
 package relay
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
-
-	"github.com/wxrelay/wxrelay/relay/wechat/oauth"
 )
 
 // userAgent names us to WeChat, which may refuse requests without one.
@@ -40,30 +37,4 @@ func certifiedHTTP(certificate *tls.Certificate) *http.Client {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// oauthLogin is the login of an official account.
-type oauthLogin struct{ client *oauth.Client }
-
-func newLoginClient(a *Account, p Platform) (loginClient, error) {
-	c, err := oauth.NewClient(oauth.Options{
-		AppID:   a.AppID,
-		Secret:  a.Secret.Reveal,
-		OpenURL: p.Open,
-		BaseURL: p.BaseAPI,
-		HTTP:    platformHTTP(),
-	})
-	return oauthLogin{c}, err
-}
-
-func (l oauthLogin) AuthorizeURL(redirectURI, scope, state string) string {
-	return l.client.AuthorizeURL(redirectURI, scope, state)
-}
-
-func (l oauthLogin) Exchange(ctx context.Context, code string) (loginResult, error) {
-	t, err := l.client.Exchange(ctx, code)
-	if err != nil {
-		return loginResult{}, err
-	}
-	return loginResult{OpenID: t.OpenID, Snapshot: t.SnapshotUser}, nil
 }

@@ -25,16 +25,18 @@ type Service struct {
 	logins    map[string]loginClient // by account name
 }
 
-// loginClient trades a browser's code for who the buyer is.
+// loginClient trades a browser's code for who the user is. Its errors wrap
+// errCodeSpent, errLoginRate or errLoginBusy where WeChat said so.
 type loginClient interface {
 	AuthorizeURL(redirectURI, scope, state string) string
 	Exchange(ctx context.Context, code string) (loginResult, error)
 }
 
-// loginResult is what WeChat says of a buyer.
+// loginResult is what WeChat says of a user.
 type loginResult struct {
-	OpenID   string
-	Snapshot bool // a throw-away user of the limited "snapshot" view
+	User     LoginUser
+	Snapshot bool  // a throw-away user of the limited "snapshot" view
+	Partly   error // why name and picture are missing although the user agreed
 }
 
 // NewService puts a configuration to work on a Runtime. It opens no
@@ -70,8 +72,8 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	for _, a := range cfg.Accounts {
 		s.accounts[a.Name] = a
-		if a.Kind != AccountOfficial {
-			continue // pages are opened in official accounts alone
+		if a.Kind != AccountOfficial && a.Kind != AccountWebsiteApp {
+			continue // no page is opened in the others
 		}
 		login, err := newLoginClient(a, cfg.Platform)
 		if err != nil {

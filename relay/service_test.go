@@ -184,6 +184,8 @@ type fakeWeChat struct {
 	notice   *relay.Notification
 	openID   string
 	snapshot bool
+	users    map[string]relay.LoginUser // by code; else openID
+	refused  map[string]error           // by code
 
 	refuse     int    // so many prepay calls are refused
 	refuseCode string // with this code
@@ -345,7 +347,14 @@ func (f *fakeWeChat) Exchange(_ context.Context, code string) (relay.LoginResult
 	if err := f.called("exchange", code); err != nil {
 		return relay.LoginResult{}, err
 	}
-	return relay.LoginResult{OpenID: f.openID, Snapshot: f.snapshot}, nil
+	if err := f.refused[code]; err != nil {
+		return relay.LoginResult{}, err
+	}
+	user, known := f.users[code]
+	if !known {
+		user.OpenID = f.openID
+	}
+	return relay.LoginResult{User: user, Snapshot: f.snapshot}, nil
 }
 
 // paid lets the buyer pay and returns WeChat's statement of it.
