@@ -25,6 +25,7 @@ type authorization struct {
 	Scope       string
 	State       string
 	HasState    bool
+	Snapshot    bool // forceSnapShot: play a snapshot user
 }
 
 // authorizeError is what WeChat's page says instead of asking the user
@@ -60,7 +61,7 @@ func (s *Sandbox) parseAuthorization(rawQuery string, scan bool) (*authorization
 	if values["response_type"] != "code" {
 		return nil, &authorizeError{Message: "response_type 须为 code (response_type must be code)"}
 	}
-	a := &authorization{AppID: values["appid"], Scope: values["scope"], State: values["state"]}
+	a := &authorization{AppID: values["appid"], Scope: values["scope"], State: values["state"], Snapshot: values["forceSnapShot"] == "true"}
 	a.HasState = slices.Contains(names, "state")
 	if !stateForm.MatchString(a.State) {
 		return nil, &authorizeError{Message: "state 须为最多128个字母和数字 (state must be at most 128 letters and digits)"}
@@ -147,21 +148,21 @@ func orderIssue(names []string, scan bool) string {
 type consentPage struct {
 	Assets string
 	Query  string // of the authorisation page, to be checked again
-	Scan   bool
 	AppID  string
 	Host   string // where the user will be sent
 	Users  []user
 	User   string // current one
 }
 
-// serveAuthorize answers /connect/oauth2/authorize and /connect/qrconnect.
+// serveAuthorize answers /connect/oauth2/authorize. WeChat's page opens in
+// WeChat alone; this one opens in every browser, so that a demo needs no
+// phone, and plays the refusal on request.
 func (s *Sandbox) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	scan := r.URL.Path == "/connect/qrconnect"
-	if f := s.faults.take(loginFaults[1:], ""); f != nil { // outside WeChat
+	if s.faults.happens(faultOAuthOutside) != nil {
 		s.renderMessage(w, r, http.StatusOK, "请在微信客户端打开链接 (open this link in WeChat)")
 		return
 	}
-	a, err := s.parseAuthorization(r.URL.RawQuery, scan)
+	a, err := s.parseAuthorization(r.URL.RawQuery, false)
 	if err != nil {
 		s.renderAuthorizeError(w, r, err)
 		return
@@ -172,7 +173,7 @@ func (s *Sandbox) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.pages.RenderWith(w, r, http.StatusOK, "consent.html", consentPage{
-		Assets: assetsPath, Query: r.URL.RawQuery, Scan: scan, AppID: a.AppID, Host: a.RedirectURI.Host,
+		Assets: assetsPath, Query: r.URL.RawQuery, AppID: a.AppID, Host: a.RedirectURI.Host,
 		Users: testUsers, User: current.ID,
 	}, a.RedirectURI.Scheme+"://"+a.RedirectURI.Host)
 }
@@ -204,10 +205,16 @@ func (s *Sandbox) serveConsent(w http.ResponseWriter, r *http.Request) {
 
 // sendCode makes a code and sends the browser back with it.
 func (s *Sandbox) sendCode(w http.ResponseWriter, r *http.Request, a *authorization, who user) {
-	snapshot := a.Scope == scopeUserInfo && s.faults.take(loginFaults[:1], "") != nil
+	redirect(w, r, a, s.newCode(a, who))
+}
+
+// newCode makes a code for what a user allowed; that of a snapshot user when
+// the page asks for it, as WeChat's parameter for tests does, or on request.
+func (s *Sandbox) newCode(a *authorization, who user) string {
+	snapshot := a.Scope == scopeUserInfo && (a.Snapshot || s.faults.happens(faultOAuthSnapshot) != nil)
 	code := "SANDBOX" + s.randomHex(12)
 	s.login.addCode(code, grant{AppID: a.AppID, UserID: who.ID, Scope: a.Scope, Snapshot: snapshot})
-	redirect(w, r, a, code)
+	return code
 }
 
 // redirect sends the browser to the address of the request; without a code

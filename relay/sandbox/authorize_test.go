@@ -170,12 +170,9 @@ func TestConsent(t *testing.T) {
 func TestScanLogin(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	website := func(scope string) string {
-		return strings.Replace(authorizeQuery(scope, "s"), DefaultAppID, DefaultWebsiteAppID, 1)
-	}
-	query := website(scopeLogin)
+	query := websiteQuery("s")
 	mustStatus(t, get(s, "/connect/qrconnect?"+query), http.StatusOK)
-	mustStatus(t, get(s, "/connect/qrconnect?"+website(scopeBase)), http.StatusBadRequest)
+	mustStatus(t, get(s, "/connect/qrconnect?"+strings.Replace(query, scopeLogin, scopeBase, 1)), http.StatusBadRequest)
 	if code := locationOf(t, consent(t, s, query, true, "allow", "ming")).Query().Get("code"); code == "" {
 		t.Error("no code came back")
 	}

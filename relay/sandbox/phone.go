@@ -30,6 +30,9 @@ var templateFiles embed.FS
 //go:embed assets/phone.js
 var phoneScript []byte
 
+//go:embed assets/scan.js
+var scanScript []byte
+
 //go:embed assets/bridge.js
 var bridgeScript []byte
 
@@ -82,6 +85,7 @@ type livePage struct {
 	Rotation int
 	Calls    callsReply
 	Inbox    []customMessage
+	Scans    []scan
 }
 
 // liveOrder is an order with its refunds.
@@ -122,6 +126,7 @@ func (s *Sandbox) serveLive(w http.ResponseWriter, r *http.Request) {
 		Rotation: int(s.platform.stage()),
 		Calls:    s.callsNow(),
 		Inbox:    s.inbox.newest(shownMessages),
+		Scans:    s.scans.open(),
 	})
 }
 
@@ -166,6 +171,8 @@ func serveAsset(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case name == "phone.js":
 		page.Static(w, r, name, phoneScript)
+	case name == "scan.js":
+		page.Static(w, r, name, scanScript)
 	case page.ServeAsset(w, r, name):
 	default:
 		http.NotFound(w, r)

@@ -19,6 +19,7 @@ func TestEveryPageSaysSandbox_H15(t *testing.T) {
 	for _, target := range []string{
 		"/sandbox", "/sandbox/", "/sandbox/jsapi", "/connect/oauth2/authorize",
 		"/connect/oauth2/authorize?" + authorizeQuery(scopeUserInfo, "s"), h5Path,
+		"/connect/qrconnect?" + websiteQuery("s"), "/sandbox/scan/unknown",
 	} {
 		w := get(s, target)
 		if !strings.Contains(w.Body.String(), page.Banner) {
@@ -101,7 +102,7 @@ func TestHandOver(t *testing.T) {
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	for name, kind := range map[string]string{"style.css": "text/css", "live.js": "text/javascript", "phone.js": "text/javascript"} {
+	for name, kind := range map[string]string{"style.css": "text/css", "live.js": "text/javascript", "phone.js": "text/javascript", "scan.js": "text/javascript"} {
 		w := get(s, "/sandbox/assets/"+name)
 		mustStatus(t, w, http.StatusOK)
 		if got := w.Header().Get("Content-Type"); !strings.HasPrefix(got, kind) {

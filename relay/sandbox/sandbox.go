@@ -91,6 +91,7 @@ type Sandbox struct {
 	bills     *billBox
 	login     *login
 
+	scans         *scans
 	mini          *miniLogins
 	accountTokens *accountTokens
 	calls         *callTally
@@ -131,6 +132,7 @@ func New(o Options) (*Sandbox, error) {
 		bills:     &billBox{now: o.Now, bills: map[string]bill{}},
 		login:     newLogin(o.Now),
 
+		scans:         &scans{now: o.Now},
 		mini:          newMiniLogins(o.Now),
 		accountTokens: newAccountTokens(o.Now),
 		calls:         &callTally{},
@@ -206,7 +208,7 @@ func (s *Sandbox) routes() *http.ServeMux {
 		mux.HandleFunc(path, s.serveV2(operation))
 	}
 	mux.HandleFunc("GET /connect/oauth2/authorize", s.serveAuthorize)
-	mux.HandleFunc("GET /connect/qrconnect", s.serveAuthorize)
+	mux.HandleFunc("GET /connect/qrconnect", s.serveQRConnect)
 	for path, serve := range map[string]http.HandlerFunc{
 		"/sns/oauth2/access_token":  s.serveAccessToken,
 		"/sns/oauth2/refresh_token": s.serveRefreshToken,
@@ -247,6 +249,11 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("GET /sandbox/faults", s.serveFaults)
 	own("POST /sandbox/faults", s.serveFaults)
 	own("DELETE /sandbox/faults", s.serveFaults)
+	own("GET /sandbox/scan/{id}", s.serveScan)
+	own("POST /sandbox/scan/{id}", s.serveScanDecision)
+	own("GET /sandbox/scan/{id}/qr.svg", s.serveScanPicture)
+	own("GET /sandbox/wait/{key}", s.serveWait)
+	own("GET /sandbox/wait/{key}/go", s.serveWaitOver)
 	own("POST /sandbox/mini-login", s.serveMiniLogin)
 	own("POST /sandbox/mini-data", s.serveMiniData)
 	own("GET /sandbox/calls", s.serveCalls)
