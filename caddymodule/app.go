@@ -57,6 +57,17 @@ type App struct {
 	// Placeholders are filled in.
 	AllowNetworks []string `json:"allow_networks,omitempty"`
 
+	// MasterKeys seal what the store keeps of session keys and tokens: each is
+	// 32 random bytes in standard base64, as a placeholder, {env.NAME} or
+	// {file./path}: what stands here in clear is shown by Caddy's admin API.
+	// The first seals, all of them open, so that a key is replaced by setting
+	// the new one before it and removing the old one some days later.
+	//
+	// The default is a key that the relay makes once and keeps in Caddy's
+	// storage as wxrelay/master_key. A key that is lost costs no money and no
+	// order: sessions of mini-programs end and tokens are fetched anew.
+	MasterKeys []string `json:"master_keys,omitempty"`
+
 	// Accounts are the WeChat accounts.
 	Accounts []*Account `json:"accounts,omitempty"`
 
@@ -68,7 +79,7 @@ type App struct {
 
 	logger   *slog.Logger
 	store    storeModule
-	storage  func() keyStorage // Caddy's own, where the relay's key is
+	storage  func() keyStorage // Caddy's own, where the relay's keys are
 	config   *relay.Config     // as far as it could be resolved
 	problems []*relay.Problem
 	warnings []warning
@@ -123,6 +134,7 @@ func (a *App) build(r *resolver) *relay.Config {
 	config := &relay.Config{
 		Platform:      a.Platform.build(r),
 		AllowNetworks: r.networks("", a.AllowNetworks),
+		MasterKeys:    a.buildMasterKeys(r),
 	}
 	if text := r.text("", "public_url", a.PublicURL); text != "" {
 		publicURL, err := relay.ParsePublicURL(text)

@@ -44,12 +44,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		}
 //		sandbox_public
 //		allow_networks <ranges...>
+//		master_key <placeholder>
 //		account  <name> { ... }
 //		merchant <name> { ... }
 //		client   <name> { ... }
 //	}
 //
-// The blocks are described at Account, Merchant and Client.
+// master_key may be repeated: the first seals, all of them open. The blocks are
+// described at Account, Merchant and Client.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
 	if d.NextArg() {
@@ -61,6 +63,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"platform":       {parse: a.parsePlatform},
 		"sandbox_public": alone(&a.SandboxPublic),
 		"allow_networks": list(&a.AllowNetworks, judged(relay.ParseNetwork)),
+		"master_key":     texts(&a.MasterKeys, checkMasterKey),
 		"account": named(&a.Accounts, (*Account).name, func(d *caddyfile.Dispenser, name string) (*Account, error) {
 			account := &Account{Name: name}
 			return account, account.unmarshalBlock(d)
@@ -74,6 +77,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return client, client.unmarshalBlock(d)
 		}),
 	})
+}
+
+// checkMasterKey judges a master key that stands there in clear.
+func checkMasterKey(text string) error {
+	_, err := relay.ParseMasterKey(relay.NewSecret(text))
+	return err
 }
 
 // named is a word that opens a block with a name of its own.

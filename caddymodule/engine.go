@@ -79,6 +79,7 @@ func openEngine(module storeModule, storage keyStorage, logger *slog.Logger) (*e
 		Logger:    slog.New(log),
 		Observe:   observer(),
 		NotifyKey: key,
+		Sealer:    loadSealer(context.Background(), storage, logger),
 	})
 	if err != nil {
 		return nil, errors.Join(err, store.Close())

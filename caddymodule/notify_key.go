@@ -6,10 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
-	"io/fs"
-	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
 	"github.com/wxrelay/wxrelay/relay/wechat/payv3"
@@ -21,29 +18,14 @@ const (
 	notifyKeyName = "wxrelay/notify_key.pem"
 	// notifyKeyBits is the size of WeChat's own keys.
 	notifyKeyBits = 2048
-	// notifyKeyTimeout bounds the wait for another instance that makes it.
-	notifyKeyTimeout = 30 * time.Second
 )
-
-// keyStorage is what is needed of Caddy's storage.
-type keyStorage interface {
-	Lock(ctx context.Context, name string) error
-	Unlock(ctx context.Context, name string) error
-	Load(ctx context.Context, key string) ([]byte, error)
-	Store(ctx context.Context, key string, value []byte) error
-}
 
 // loadNotifyKey reads the relay's own key, or makes it when there is none. It
 // is never replaced: clients hold its public half.
 func loadNotifyKey(ctx context.Context, storage keyStorage) (*relay.NotifyKey, error) {
-	ctx, cancel := context.WithTimeout(ctx, notifyKeyTimeout)
-	defer cancel()
-	text, err := storage.Load(ctx, notifyKeyName)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, err = makeNotifyKey(ctx, storage)
-	}
+	text, _, err := ownKey(ctx, storage, notifyKeyName, newNotifyKey)
 	if err != nil {
-		return nil, fmt.Errorf("loading %s from Caddy's storage: %w", notifyKeyName, err)
+		return nil, err
 	}
 	private, err := payv3.ParsePrivateKey(text)
 	if err != nil {
@@ -53,16 +35,7 @@ func loadNotifyKey(ctx context.Context, storage keyStorage) (*relay.NotifyKey, e
 	return relay.NewNotifyKey(private)
 }
 
-// makeNotifyKey makes the key unless another instance did meanwhile.
-func makeNotifyKey(ctx context.Context, storage keyStorage) (text []byte, err error) {
-	if err := storage.Lock(ctx, notifyKeyName); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, storage.Unlock(context.WithoutCancel(ctx), notifyKeyName)) }()
-	text, err = storage.Load(ctx, notifyKeyName)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return text, err
-	}
+func newNotifyKey() ([]byte, error) {
 	private, err := rsa.GenerateKey(rand.Reader, notifyKeyBits)
 	if err != nil {
 		return nil, err
@@ -71,6 +44,5 @@ func makeNotifyKey(ctx context.Context, storage keyStorage) (text []byte, err er
 	if err != nil {
 		return nil, err
 	}
-	text = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return text, storage.Store(ctx, notifyKeyName, text)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }

@@ -19,6 +19,7 @@ const (
 	markedAppSecret = "appMARKEDsecretappMARKEDsecret00"
 	markedAPIv3Key  = "apiv3MARKEDkey-apiv3MARKEDkey-00"
 	markedAPIv2Key  = "apiv2MARKEDkeyapiv2MARKEDkey0000"
+	markedMasterKey = "masterMARKEDkeymasterMARKEDkeymasterMARKEDk="
 )
 
 // TestSecretsStayInside_H03 runs the example at the level of debugging with
@@ -40,11 +41,12 @@ func keepSecrets(t *testing.T, prefer string) {
 	file := func(word string) string {
 		return regexp.MustCompile(word + `(?: PUB_KEY_ID_\d+)? (/\S+)`).FindStringSubmatch(pem)[1]
 	}
-	s := startExample(t, append(environment(), "WX_SECRET="+markedAppSecret, "WX_APIV3_KEY="+markedAPIv3Key, "WX_APIV2_KEY="+markedAPIv2Key),
+	s := startExample(t, append(environment(), "WX_SECRET="+markedAppSecret, "WX_APIV3_KEY="+markedAPIv3Key, "WX_APIV2_KEY="+markedAPIv2Key, "WX_MASTER_KEY="+markedMasterKey),
 		"0123456789abcdef0123456789ABCDEF", "{env.SHOP_SECRET}",
 		"abcdef0123456789ABCDEF0123456789", "{env.SHOP_NOTIFY}",
 		"	log default {\n", "	debug\n	log default {\n",
 		"# secret {env.WX_SECRET}", "secret {env.WX_SECRET}",
+		"	wxrelay {\n", "	wxrelay {\n		master_key {env.WX_MASTER_KEY}\n",
 		"			prefer api_v3 #", `			api_v3 {
 				key {env.WX_APIV3_KEY}
 				certificate_serial `+sandbox.DefaultCertificateSerial+`
