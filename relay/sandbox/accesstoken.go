@@ -212,6 +212,17 @@ func (a *accountTokens) ticket(appID string, series tokenSeries, fresh string) (
 	return *a.issue(key, fresh), nil
 }
 
+// livingTicket returns the JS-SDK ticket of an account, if it has one.
+func (a *accountTokens) livingTicket(appID string) (string, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	current := a.current[seriesKey{appID, seriesJSAPITicket}]
+	if current == nil || !a.now().Before(current.Until) {
+		return "", false
+	}
+	return current.Text, true
+}
+
 // owner finds whose access token a text is.
 func (a *accountTokens) owner(text string) (appID string, wrong *wxError) {
 	if text == "" {

@@ -104,6 +104,10 @@ type Account struct {
 	// allows every host.
 	RedirectHosts []string
 
+	// JSDomains are the registered domains of pages that use the JS-SDK.
+	// Empty allows every host.
+	JSDomains []string
+
 	// OpenIDs are accepted as payers beside those of the test users.
 	OpenIDs []string
 

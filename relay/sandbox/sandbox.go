@@ -261,6 +261,8 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /sandbox/messages", s.serveInbox)
 	mux.HandleFunc("GET /sandbox/notifications", s.serveNotifications)
 	mux.HandleFunc("GET /sandbox/bridge.js", serveBridge)
+	mux.HandleFunc("GET /sandbox/js-sdk.js", serveJSSDK)
+	mux.HandleFunc("GET /sandbox/js-sdk/check", s.serveJSSDKCheck)
 	mux.HandleFunc("GET /sandbox/assets/{name}", serveAsset)
 }
 
