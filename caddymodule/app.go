@@ -108,6 +108,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.storage = func() keyStorage { return ctx.Storage() }
 	a.config = a.build(r)
 	a.face.init(cmp.Or(a.config.PublicURL, someLocalURL)) // without a path when it is still to be found
+	a.face.files = web.NewVerifyFiles(a.config.Accounts)
 	a.problems, a.warnings = r.problems, r.warnings
 	return registerMetrics(ctx.GetMetricsRegistry())
 }

@@ -13,9 +13,10 @@ import (
 // starts apps in random order, so a site may be there before the relay.
 const startWait = 10 * time.Second
 
-// face is what handlers see of an App: which paths are the relay's, and, once
-// it is open, the web.Handler that answers them.
+// face is what handlers see of an App: its verify files, which paths are the
+// relay's, and, once it is open, the web.Handler that answers them.
 type face struct {
+	files web.VerifyFiles
 	match func(path string) bool
 	ready chan struct{} // closed once web is set
 	web   *web.Handler

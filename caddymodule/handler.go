@@ -20,11 +20,18 @@ func init() {
 // request on, untouched. It may stand in several sites and routes, which
 // then share one relay; the app wxrelay configures it.
 //
+// It also serves the accounts' verify files at the root of the site.
+//
 // Paths and signatures are judged by the request as the client sent it,
 // before any rewriting. Requests of the relay's with a secret in the query,
 // such as WeChat's login code, are left out of access logs; the relay's own
 // log tells of those that it refused.
 type Handler struct {
+	// OnlyVerifyFiles makes the handler serve the accounts' verify files and
+	// nothing else. The Caddyfile adds such a handler to a site in which a
+	// matcher limits the relay.
+	OnlyVerifyFiles bool `json:"only_verify_files,omitempty"`
+
 	app *App
 }
 
@@ -62,7 +69,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if original.URL != nil {
 		sent = original.URL
 	}
-	if !h.app.face.match(web.PathOf(sent)) {
+	path := web.PathOf(sent)
+	if h.app.face.files.Serve(w, r.Method, path) {
+		return nil
+	}
+	if h.OnlyVerifyFiles || !h.app.face.match(path) {
 		return next.ServeHTTP(w, r)
 	}
 	handler, err := h.app.face.handler(r.Context())

@@ -14,7 +14,6 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("wxrelay_sandbox", parseSandbox)
-	httpcaddyfile.RegisterDirectiveOrder("wxrelay_sandbox", httpcaddyfile.After, "redir")
 }
 
 // parseSandbox reads the directive:
