@@ -3,10 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
-
-	"github.com/wxrelay/wxrelay/relay/wechat/oauth"
 )
 
 // UserOf is who an access token is about: all that the login learned, for a
@@ -16,8 +12,7 @@ func (s *Service) UserOf(ctx context.Context, accessToken, openID string) (Login
 	if err != nil {
 		return LoginUser{}, err
 	}
-	scopes := strings.Split(user.Scope, ",")
-	if !slices.Contains(scopes, oauth.ScopeUserInfo) && !slices.Contains(scopes, oauth.ScopeLogin) {
+	if !showsProfile(user.Scope) {
 		return LoginUser{}, refuseAsWeChat(WeChatUnauthorized, "api unauthorized: the user was not asked; log in with scope snsapi_userinfo")
 	}
 	return user, nil

@@ -21,11 +21,16 @@ var doorKinds = map[Surroundings][]AccountKind{
 	SurroundDesktop:     {AccountWebsiteApp, AccountOfficial},
 }
 
-// loginDoor chooses account and scope. Refusals have the field that is wrong.
+// loginDoor chooses account and scope. Refusals have the field that is wrong. A
+// site that speaks WeChat's own parameters knows its users by one account and
+// is never told which one a code is of: the page that it names decides.
 func (s *Service) loginDoor(c *Client, req *LoginRequest) (loginDoor, error) {
 	kinds := doorKinds[req.Surroundings]
 	switch req.Scope {
 	case "", scopeBase, scopeUserInfo:
+		if req.Purpose == LoginForCode {
+			kinds = []AccountKind{AccountOfficial}
+		}
 	case scopeLogin:
 		kinds = []AccountKind{AccountWebsiteApp}
 	default:

@@ -266,9 +266,47 @@ func TestLoginDoors(t *testing.T) {
 		if e := to.Query().Get("error"); e != "" && start.Redirect != backURL+"?error="+e+"&state=s1" {
 			t.Errorf("%s: the site is told by %q", c.name, start.Redirect)
 		}
-		req.Purpose = relay.LoginForCode
-		if _, err := c.b.BeginLogin(t.Context(), req); (err != nil) != (to.Query().Get("error") != "") {
-			t.Errorf("%s, for a code: %v", c.name, err)
+	}
+}
+
+// TestCodeDoors: the page that a site names decides whose login it is, lest it
+// take the openid of one account for that of another (threats E18).
+func TestCodeDoors_E18(t *testing.T) {
+	t.Parallel()
+	both := newLoginBench(t, withWebsiteApp)
+	alone := newLoginBench(t)
+	website := newLoginBench(t, withWebsiteApp, func(c *relay.Config) { c.Accounts[0].Kind = relay.AccountMiniProgram })
+	for _, c := range []struct {
+		name  string
+		b     *bench
+		where relay.Surroundings
+		scope string
+		want  string // scope at WeChat, "page", or "refused"
+	}{
+		{"authorize in WeChat", both, relay.SurroundWeChat, "snsapi_base", "snsapi_base"},
+		{"authorize in WeChat, asking", both, relay.SurroundWeChat, "snsapi_userinfo", "snsapi_userinfo"},
+		{"authorize on a desktop", both, relay.SurroundDesktop, "snsapi_userinfo", "page"},
+		{"authorize on a phone", both, relay.SurroundPhone, "snsapi_base", "page"},
+		{"authorize without a scope", both, relay.SurroundWeChat, "", "snsapi_base"},
+		{"authorize without an official account", website, relay.SurroundWeChat, "snsapi_base", "refused"},
+		{"qrconnect on a desktop", both, relay.SurroundDesktop, "snsapi_login", "snsapi_login"},
+		{"qrconnect in WeChat", both, relay.SurroundWeChat, "snsapi_login", "snsapi_login"},
+		{"qrconnect without a website app", alone, relay.SurroundDesktop, "snsapi_login", "refused"},
+		{"scope unknown", both, relay.SurroundWeChat, "snsapi_all", "refused"},
+	} {
+		req := loginFor(relay.LoginForCode)
+		req.Surroundings, req.Scope = c.where, c.scope
+		start, err := c.b.BeginLogin(t.Context(), req)
+		to, _ := url.Parse(start.Redirect)
+		got := to.Query().Get("scope")
+		switch {
+		case err != nil:
+			got = "refused"
+		case start.Redirect == "" && start.Page.Host == "books.example.com":
+			got = "page"
+		}
+		if got != c.want {
+			t.Errorf("%s: %q to %q, %v; want %q", c.name, got, start.Redirect, err, c.want)
 		}
 	}
 }
