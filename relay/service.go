@@ -23,6 +23,7 @@ type Service struct {
 	merchants map[string]*merchant // by name
 	byNumber  map[merchantID]*merchant
 	logins    map[string]loginClient // by account name
+	minis     map[string]miniClient  // likewise
 }
 
 // loginClient trades a browser's code for who the user is. Its errors wrap
@@ -65,6 +66,9 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	var err error
 	if s.seals, err = newServiceSealer(cfg, rt); err != nil {
+		return nil, err
+	}
+	if s.minis, err = miniClients(cfg); err != nil {
 		return nil, err
 	}
 	for _, c := range cfg.Clients {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/wxrelay/wxrelay/relay"
 	"github.com/wxrelay/wxrelay/relay/pages"
@@ -68,6 +69,9 @@ var endpoints = [routeCount]endpoint{
 	routeRefreshToken: {"refresh_token", allowOnce, false, (*exchange).refreshUserToken, (*exchange).refuseAsWeChat},
 	routeUserInfo:     {"user_info", allowOnce, false, (*exchange).showUser, (*exchange).refuseAsWeChat},
 	routeUserAuth:     {"user_auth", allowOnce, false, (*exchange).checkUserToken, (*exchange).refuseAsWeChat},
+	routeSessions:     {"mini_sessions", allowPost, false, (*exchange).createSession, (*exchange).refuseJSON},
+	routeDecrypt:      {"mini_decrypt", allowPost, false, (*exchange).decryptData, (*exchange).refuseJSON},
+	routeVerify:       {"mini_verify", allowPost, false, (*exchange).verifyData, (*exchange).refuseJSON},
 }
 
 // ServeHTTP answers a request whose path Match knows; any other is not found.
@@ -97,7 +101,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func allowed(allow, method string) bool {
-	return method == allow || (allow == allowGet && (method == http.MethodGet || method == http.MethodHead))
+	for one := range strings.SplitSeq(allow, ", ") {
+		if one == method {
+			return true
+		}
+	}
+	return false
 }
 
 // fail answers with a refusal and writes the one log line about it.

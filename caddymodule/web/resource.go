@@ -32,6 +32,18 @@ func create[Request, View any](
 	return writeJSON(x.w, made(created), view)
 }
 
+// read answers a signed request that asks, by the words of the body, about the
+// thing that the path names. It changes nothing but takes a fresh nonce.
+func read[Request, View any](
+	x *exchange, name func() (string, error),
+	do func(context.Context, *relay.Caller, string, Request) (View, error),
+) error {
+	return create(x, name, func(ctx context.Context, c *relay.Caller, named string, req Request) (View, bool, error) {
+		view, err := do(ctx, c, named, req)
+		return view, false, err
+	})
+}
+
 // show answers a signed request that reads what the path names; with
 // refresh, WeChat is asked first.
 func show[View any](

@@ -36,6 +36,9 @@ const (
 	routeRefreshToken
 	routeUserInfo
 	routeUserAuth
+	routeSessions
+	routeDecrypt
+	routeVerify
 	routeCount
 )
 
@@ -59,6 +62,7 @@ var families = [...]family{
 	{"/v1/refunds/", []leaf{{"", routeRefund}}},
 	{"/v1/profit-sharing/", []leaf{{"", routeSplit}, {"/returns", routeReturns}}},
 	{"/v1/events/", []leaf{{"", routeEvent}, {"/deliver", routeDeliver}}},
+	{"/v1/mini-program/sessions/", []leaf{{"/decrypt", routeDecrypt}, {"/verify", routeVerify}}},
 	{"/wechat/notify/", []leaf{{"", routeNotify}}},
 }
 
@@ -73,6 +77,8 @@ func findRoute(path string) (route, string) {
 		return routeEvents, ""
 	case "/v1/notify-key":
 		return routeKey, ""
+	case "/v1/mini-program/sessions":
+		return routeSessions, ""
 	case "/v1/profit-sharing/receivers":
 		return routeAdmit, ""
 	case "/v1/profit-sharing/receivers/delete":

@@ -39,6 +39,9 @@ var routeTable = map[route]*regexp.Regexp{
 	routeRefreshToken: regexp.MustCompile(`^/sns/oauth2/refresh_token$`),
 	routeUserInfo:     regexp.MustCompile(`^/sns/userinfo$`),
 	routeUserAuth:     regexp.MustCompile(`^/sns/auth$`),
+	routeSessions:     regexp.MustCompile(`^/v1/mini-program/sessions$`),
+	routeDecrypt:      regexp.MustCompile(`(?s)^/v1/mini-program/sessions/([^/]+)/decrypt$`),
+	routeVerify:       regexp.MustCompile(`(?s)^/v1/mini-program/sessions/([^/]+)/verify$`),
 }
 
 // routePaths has one path for each route.
@@ -70,6 +73,9 @@ var routePaths = map[route]string{
 	routeRefreshToken: "/sns/oauth2/refresh_token",
 	routeUserInfo:     "/sns/userinfo",
 	routeUserAuth:     "/sns/auth",
+	routeSessions:     "/v1/mini-program/sessions",
+	routeDecrypt:      "/v1/mini-program/sessions/" + token + "/decrypt",
+	routeVerify:       "/v1/mini-program/sessions/" + token + "/verify",
 }
 
 func TestEveryRouteHasPathAndEndpoint(t *testing.T) {
@@ -97,8 +103,9 @@ var foreignPaths = []string{
 	"/v1/profit-sharing", "/v1/profit-sharing/", "/v1/profit-sharing/S1/returns/", "/v1/profit-sharing/receivers/add",
 	"/checkout", "/checkout/", "/checkout/-/", "/checkout/-/a/b", "/checkout//status", "/checkout/x/qr.png",
 	"/wechat", "/wechat/notify", "/wechat/notify/", "/wechat/notify/a/b", "/wechat/callback/", "/wechat/health/x",
+	"/v1/mini-program", "/v1/mini-program/sessions/", "/v1/mini-program/sessions/s", "/v1/mini-program/sessions/s/decrypt/", "/v1/js-sdk", "/v1/js-sdk/",
 	// Rows of section 4 that come later are not answered half.
-	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/v1/mini-program/sessions", "/v1/js-sdk", "/login", "/v1/tickets/t",
+	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/login", "/v1/tickets/t",
 	"/connect/oauth2/authorized", "/sns/userinfos", "/wechat/message/shop", "/v1/notify-key/", "/v1/notify-key/x",
 }
 

@@ -17,6 +17,7 @@ type Service interface {
 	Cashier
 	CodeRelay
 	Notified
+	MiniPrograms
 }
 
 // Authenticator checks signed requests.
@@ -80,4 +81,11 @@ type CodeRelay interface {
 // Notified takes what WeChat tells.
 type Notified interface {
 	Notify(ctx context.Context, merchantName string, n relay.RawNotification) error
+}
+
+// MiniPrograms is the clients' way to know the users of their mini-programs.
+type MiniPrograms interface {
+	CreateMiniSession(ctx context.Context, c *relay.Caller, req relay.MiniSessionRequest) (relay.MiniSessionView, error)
+	DecryptMiniData(ctx context.Context, c *relay.Caller, sessionID string, req relay.MiniDataRequest) (relay.MiniDataView, error)
+	VerifyMiniData(ctx context.Context, c *relay.Caller, sessionID string, req relay.MiniSignatureRequest) (relay.MiniSignatureView, error)
 }

@@ -28,6 +28,7 @@ const (
 type fakeService struct {
 	fakeSharing
 	fakeCodeRelay
+	fakeMini
 
 	mu    sync.Mutex // guards calls
 	calls []string
