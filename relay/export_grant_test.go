@@ -18,3 +18,12 @@ func (s *Service) RedeemOnce(ctx context.Context, k GrantKey, clientID string) (
 
 // Sealer seals what the configuration keeps in the store.
 func (s *Service) Sealer() *Sealer { return s.sealer() }
+
+// What the sweeper goes by.
+const (
+	GrantGrace      = grantGrace
+	GrantSweepBatch = grantSweepBatch
+)
+
+// SweepGrants does one round of the sweeper.
+func (rt *Runtime) SweepGrants(ctx context.Context) { rt.grants.round(ctx) }

@@ -16,12 +16,16 @@ var (
 // redeemOnce redeems a grant for a client, in a transaction of its own. Of
 // many at once one wins (threats E08, E12). The errors are those of
 // [redeemGrant], or the store's.
-func (s *Service) redeemOnce(ctx context.Context, k GrantKey, clientID string) (g Grant, err error) {
+func (s *Service) redeemOnce(ctx context.Context, k GrantKey, clientID string) (Grant, error) {
 	now := s.rt.now()
-	err = s.rt.store.Update(ctx, func(tx Tx) (err error) {
+	var g Grant
+	err := s.rt.store.Update(ctx, func(tx Tx) (err error) {
 		g, err = redeemGrant(tx, k, clientID, now)
 		return err
 	})
+	if errors.Is(err, ErrUnavailable) {
+		return Grant{}, err // the transaction may still be at work
+	}
 	return g, err
 }
 

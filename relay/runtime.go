@@ -51,7 +51,7 @@ type Observer struct {
 
 // Runtime outlives configurations: it holds the store, the dispatcher of
 // deliveries, the watch on expiring orders and unpaid payments, the follower
-// of refunds, and what is kept in memory about browsers and clients. One
+// of refunds, the sweeper of expired grants, and what is kept in memory about browsers and clients. One
 // Runtime belongs to one open store.
 //
 // Start begins its goroutines and Stop ends them and waits; both may be
@@ -78,6 +78,7 @@ type Runtime struct {
 	asker      *asker
 	counted    caseCounts
 	splits     *splitFollower
+	grants     *grantSweeper
 	upkeep     upkeep
 
 	// What WeChat was asked about because somebody wanted to know.
@@ -113,6 +114,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.refunds = newRefundFollower(rt)
 	rt.asker = newAsker(rt)
 	rt.splits = newSplitFollower(rt)
+	rt.grants = newGrantSweeper(rt)
 	return rt, nil
 }
 
@@ -127,14 +129,15 @@ func (rt *Runtime) Use(s *Service) {
 	rt.dispatcher.SettingsChanged()
 }
 
-// Start begins to deliver, to close expired orders and to ask about unpaid
-// payments.
+// Start begins to deliver, to close expired orders, to ask about unpaid
+// payments, and to drop expired grants.
 func (rt *Runtime) Start() {
 	rt.dispatcher.Start()
 	rt.expiry.start()
 	rt.refunds.start()
 	rt.asker.start()
 	rt.splits.start()
+	rt.grants.start()
 	rt.upkeep.start()
 }
 
@@ -146,6 +149,7 @@ func (rt *Runtime) Stop(ctx context.Context) error {
 	rt.expiry.stop()
 	rt.asker.stop()
 	rt.splits.stop()
+	rt.grants.stop()
 	return rt.dispatcher.Stop(ctx)
 }
 
