@@ -185,3 +185,5 @@ func consistsOf(s string, maxLen int, good func(byte) bool) bool {
 	}
 	return true
 }
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/strictxml"
 )
 
 // MaxNotification is the longest notification that is looked at, in bytes.
@@ -21,19 +23,18 @@ const (
 	rootRefund  = "root" // the content of req_info
 )
 
-// limits bound a document.
-type limits struct {
-	bytes  int
-	fields int
-}
-
 var (
 	// notificationLimits are for what anybody may post (threats A11 and A12).
-	notificationLimits = limits{bytes: MaxNotification, fields: 128}
+	notificationLimits = strictxml.Limits{Bytes: MaxNotification, Elements: 128}
 	// answerLimits are for WeChat's answers, the longest of which lists 20
 	// refunds with their coupons.
-	answerLimits = limits{bytes: maxAnswer, fields: 2048}
+	answerLimits = strictxml.Limits{Bytes: maxAnswer, Elements: 2048}
 )
+
+// parseDocument reads a flat document (section 2).
+func parseDocument(body []byte, root string, l strictxml.Limits) (Message, error) {
+	return strictxml.Parse(body, root, l)
+}
 
 // ParseMessage reads one document with the root xml, as strictly as the
 // limits of a notification demand. It returns nothing on error, and what it

@@ -1,4 +1,13 @@
-package payv2
+// Package strictxml reads the part of XML that WeChat's messages use: one root
+// and in it elements with text. Everything in which two readers of XML may
+// differ is refused instead of understood: document types and entities,
+// comments, processing instructions, attributes, prefixes, duplicates, other
+// charsets, anything after the root (threats A07 to A13).
+//
+// The scanner is written by hand, because encoding/xml joins the text around
+// comments and children, ignores prefixes and accepts unused document types,
+// which would have to be found out afterwards.
+package strictxml
 
 import (
 	"bytes"
@@ -23,7 +32,7 @@ var (
 	errReference   = errors.New("document has an unknown or malformed reference")
 	errTruncated   = errors.New("document ends too early")
 	errDuplicate   = errors.New("document has a field twice")
-	errFields      = errors.New("document has too many fields")
+	errElements    = errors.New("document has too many elements")
 )
 
 // maxName is the longest name of a field, in bytes.
@@ -36,25 +45,29 @@ var (
 		`(?:[ \t\r\n]+standalone[ \t\r\n]*=[ \t\r\n]*(?:"(?:yes|no)"|'(?:yes|no)'))?[ \t\r\n]*\?>`)
 )
 
-// parseDocument reads the part of XML that messages use (section 2): one root,
-// in it elements with text alone. Everything in which two readers of XML may
-// differ is refused instead of understood: document types and entities,
-// comments, processing instructions, attributes, prefixes, nesting,
-// duplicates, other charsets, anything after the root (threats A07 to A13).
-//
-// The scanner is written by hand, because encoding/xml joins the text around
-// comments and children, ignores prefixes and accepts unused document types,
-// which would have to be found out afterwards.
-func parseDocument(body []byte, root string, l limits) (Message, error) {
-	if len(body) > l.bytes {
+// Limits bound a document.
+type Limits struct {
+	Bytes    int
+	Elements int // below the root
+	// Depth is how many elements may be open in one of the root's; 0 for text
+	// alone.
+	Depth int
+}
+
+// Parse reads a document with the root and returns the text of its elements by
+// their names, each of which may be there once. An element with children, where
+// the limits allow them, counts as one without text; what is in it must be well
+// formed, and may repeat. Nothing is returned with an error.
+func Parse(body []byte, root string, l Limits) (map[string]string, error) {
+	if len(body) > l.Bytes {
 		return nil, errTooLong
 	}
 	body = bytes.TrimPrefix(body, byteOrderMark)
 	if !utf8.Valid(body) {
 		return nil, errNotUTF8
 	}
-	s := scanner{rest: string(body)}
-	m, err := s.document(root, l.fields)
+	s := scanner{rest: string(body), elements: l.Elements}
+	m, err := s.document(root, l.Depth)
 	if err != nil {
 		return nil, fmt.Errorf("parsing XML: %w", err)
 	}
@@ -62,9 +75,12 @@ func parseDocument(body []byte, root string, l limits) (Message, error) {
 }
 
 // scanner reads a document from its front.
-type scanner struct{ rest string }
+type scanner struct {
+	rest     string
+	elements int // that may still come
+}
 
-func (s *scanner) document(root string, maxFields int) (Message, error) {
+func (s *scanner) document(root string, depth int) (map[string]string, error) {
 	if strings.HasPrefix(s.rest, "<?") {
 		d := declaration.FindString(s.rest)
 		if d == "" {
@@ -80,9 +96,9 @@ func (s *scanner) document(root string, maxFields int) (Message, error) {
 	if name != root {
 		return nil, errRoot
 	}
-	m := Message{}
+	m := map[string]string{}
 	if !empty {
-		if err := s.fields(m, root, maxFields); err != nil {
+		if err := s.fields(m, root, depth); err != nil {
 			return nil, err
 		}
 	}
@@ -93,33 +109,61 @@ func (s *scanner) document(root string, maxFields int) (Message, error) {
 }
 
 // fields reads elements up to the end tag of root.
-func (s *scanner) fields(m Message, root string, maxFields int) error {
+func (s *scanner) fields(m map[string]string, root string, depth int) error {
 	for {
 		s.space()
 		if strings.HasPrefix(s.rest, "</") {
 			return s.endTag(root)
 		}
-		name, empty, err := s.startTag()
+		name, value, err := s.element(depth)
 		if err != nil {
 			return err
 		}
 		if _, twice := m[name]; twice {
 			return errDuplicate
 		}
-		if len(m) == maxFields {
-			return errFields
-		}
-		var value string
-		if !empty {
-			if value, err = s.text(); err != nil {
-				return err
-			}
-			if err := s.endTag(name); err != nil {
-				return err
-			}
-		}
 		m[name] = value
 	}
+}
+
+// element reads one element with its text. In depth elements may be children
+// instead, which are passed over.
+func (s *scanner) element(depth int) (name, value string, err error) {
+	name, empty, err := s.startTag()
+	if err != nil || empty {
+		return name, "", s.count(err)
+	}
+	if err := s.count(nil); err != nil {
+		return "", "", err
+	}
+	if value, err = s.text(); err != nil {
+		return "", "", err
+	}
+	if depth == 0 || strings.HasPrefix(s.rest, "</") {
+		return name, value, s.endTag(name)
+	}
+	if strings.Trim(value, " \t\n") != "" {
+		return "", "", errMarkup // text beside children
+	}
+	for !strings.HasPrefix(s.rest, "</") {
+		if _, _, err := s.element(depth - 1); err != nil {
+			return "", "", err
+		}
+		s.space()
+	}
+	return name, "", s.endTag(name)
+}
+
+// count takes one element from those that may come, unless err is the matter.
+func (s *scanner) count(err error) error {
+	if err != nil {
+		return err
+	}
+	if s.elements == 0 {
+		return errElements
+	}
+	s.elements--
+	return nil
 }
 
 // startTag reads <name> or <name/>.
