@@ -260,6 +260,7 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("DELETE /sandbox/calls", s.serveCalls)
 	mux.HandleFunc("GET /sandbox/messages", s.serveInbox)
 	mux.HandleFunc("GET /sandbox/notifications", s.serveNotifications)
+	mux.HandleFunc("GET "+facePath+"{user}/{size}", serveFace)
 	mux.HandleFunc("GET /sandbox/bridge.js", serveBridge)
 	mux.HandleFunc("GET /sandbox/js-sdk.js", serveJSSDK)
 	mux.HandleFunc("GET /sandbox/js-sdk/check", s.serveJSSDKCheck)

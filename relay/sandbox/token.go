@@ -367,6 +367,7 @@ func (s *Sandbox) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 	reply := userReply{OpenID: g.openID(), Nickname: "微信用户", Privilege: []string{}}
 	if who, ok := userByID(g.UserID); ok && !g.Snapshot {
 		reply.Nickname, reply.UnionID = who.Name, unionID(who.ID)
+		reply.HeadImgURL = originOf(r) + facePath + who.ID + "/132"
 	}
 	s.writeWX(w, reply)
 }

@@ -15,6 +15,7 @@ type wxReply struct {
 	tokenReply
 	Nickname  string   `json:"nickname"`
 	Privilege []string `json:"privilege"`
+	Face      string   `json:"headimgurl"`
 }
 
 // wx makes a call of api.weixin.qq.com.
@@ -114,6 +115,14 @@ func TestUserInfo(t *testing.T) {
 	got := wx(t, s, target(full.AccessToken, full.OpenID)+"&lang=zh_CN")
 	if got.Code != 0 || got.Nickname != "小明" || got.OpenID != full.OpenID || got.UnionID != full.UnionID || got.Privilege == nil {
 		t.Errorf("answer = %+v", got)
+	}
+	if path, own := strings.CutPrefix(got.Face, "http://example.com"); !own || get(s, path).Code != http.StatusOK {
+		t.Errorf("picture at %q is not the sandbox's own", got.Face)
+	}
+	for _, path := range []string{facePath + "nobody/132", facePath + "ming/1"} {
+		if w := get(s, path); w.Code != http.StatusNotFound {
+			t.Errorf("%s: status = %d, want 404", path, w.Code)
+		}
 	}
 	for name, test := range map[string]struct {
 		target string

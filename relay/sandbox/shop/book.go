@@ -14,6 +14,7 @@ const (
 
 // order is what somebody bought.
 type order struct {
+	Buyer       *Visitor // nil for a guest
 	OrderNo     string
 	Product     product
 	AmountFen   int64

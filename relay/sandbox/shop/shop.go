@@ -4,6 +4,7 @@
 // can be copied:
 //
 //   - client.go signs requests to the relay,
+//   - login.go logs visitors in with WeChat, by the relay's tickets,
 //   - webhook.go verifies notifications by Standard Webhooks,
 //   - getnotify.go verifies notifications of the "get" form,
 //   - returnlink.go verifies the link with which the visitor comes back.
@@ -62,6 +63,7 @@ type Shop struct {
 	relay        *Client
 	relayOrigin  string
 	book         *book
+	sessions     *sessions
 	pages        *page.Set
 	mux          *http.ServeMux
 }
@@ -93,7 +95,7 @@ func New(o Options) (*Shop, error) {
 	s := &Shop{
 		clientID: o.ClientID, notifySecret: o.NotifySecret, now: o.Now, rand: o.Rand,
 		relay: relay, relayOrigin: relay.base.Scheme + "://" + relay.base.Host,
-		book: newBook(), pages: pages,
+		book: newBook(), sessions: newSessions(o.Now), pages: pages,
 	}
 	s.mux = s.routes()
 	return s, nil
@@ -107,6 +109,9 @@ func (s *Shop) routes() *http.ServeMux {
 	mux.HandleFunc("GET /shop/{$}", s.serveProducts)
 	mux.Handle("POST /shop/buy", protection.Handler(http.HandlerFunc(s.serveBuy)))
 	mux.Handle("POST /shop/switch", protection.Handler(http.HandlerFunc(s.serveSwitch)))
+	mux.HandleFunc("GET /shop/login", s.serveLogin)
+	mux.HandleFunc("GET "+callbackPath, s.serveLoginCallback)
+	mux.Handle("POST /shop/logout", protection.Handler(http.HandlerFunc(s.serveLogout)))
 	mux.HandleFunc("GET /shop/orders", s.serveOrders)
 	mux.HandleFunc("GET /shop/orders/live", s.serveOrdersLive)
 	mux.HandleFunc("GET /shop/return", s.serveReturn)
@@ -159,12 +164,16 @@ type shown struct {
 	Message  string
 	Verified bool
 	Status   string
+	Visitor  *Visitor // nil for a guest
+	Picture  string
 }
 
 // show draws a page.
 func (s *Shop) show(w http.ResponseWriter, r *http.Request, status int, name string, data shown) {
 	data.Assets = "/shop/assets"
 	data.Down = s.book.isDown()
+	data.Visitor = s.sessions.visitor(sessionOf(r))
+	data.Picture = ownPicture(r, data.Visitor)
 	s.pages.RenderWith(w, r, status, name, data, s.relayOrigin)
 }
 
@@ -187,15 +196,20 @@ func (s *Shop) serveBuy(w http.ResponseWriter, r *http.Request) {
 		s.show(w, r, http.StatusInternalServerError, "message.html", shown{Message: "no order number: " + err.Error()})
 		return
 	}
-	made, err := s.relay.CreateOrder(r.Context(), OrderRequest{
+	request := OrderRequest{
 		OrderNo: number, AmountFen: wanted.PriceFen, Description: wanted.ZH, ReturnURL: ownAddress(r) + "/shop/return",
-	})
+	}
+	buyer := s.sessions.visitor(sessionOf(r))
+	if buyer != nil {
+		request.OpenID = buyer.payingOpenID()
+	}
+	made, err := s.relay.CreateOrder(r.Context(), request)
 	if err != nil {
 		s.show(w, r, http.StatusBadGateway, "message.html", shown{Message: err.Error()})
 		return
 	}
 	s.book.add(order{
-		OrderNo: number, Product: wanted, AmountFen: wanted.PriceFen,
+		Buyer: buyer, OrderNo: number, Product: wanted, AmountFen: wanted.PriceFen,
 		CheckoutURL: made.CheckoutURL, CreatedAt: s.now(),
 	})
 	http.Redirect(w, r, made.CheckoutURL, http.StatusSeeOther)

@@ -22,6 +22,7 @@ type fakeRelay struct {
 	orders  []OrderRequest
 	refuse  bool
 	pending map[string]time.Time // next attempt by event id
+	tickets map[string]string    // who, as JSON, by ticket
 }
 
 func (f *fakeRelay) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -40,6 +41,15 @@ func (f *fakeRelay) RoundTrip(r *http.Request) (*http.Response, error) {
 		f.orders = append(f.orders, o)
 		w.WriteHeader(http.StatusCreated)
 		_, _ = fmt.Fprintf(w, `{"order_no":%q,"status":"created","checkout_url":"https://pay.example.com/checkout/t"}`, o.OrderNo)
+	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/tickets/"):
+		ticket := strings.TrimPrefix(r.URL.Path, "/v1/tickets/")
+		who, ok := f.tickets[ticket]
+		delete(f.tickets, ticket)
+		if !ok {
+			w.WriteHeader(http.StatusNotFound)
+			who = `{"code":"NOT_FOUND","message":"no such ticket"}`
+		}
+		_, _ = io.WriteString(w, who)
 	default:
 		id := strings.TrimPrefix(r.URL.Path, "/v1/events/")
 		_, _ = fmt.Fprintf(w, `{"id":%q,"type":"order.paid","delivery":{"status":"pending","next_attempt_at":%q,"attempts":[]}}`,
@@ -51,7 +61,7 @@ func (f *fakeRelay) RoundTrip(r *http.Request) (*http.Response, error) {
 // newTestShop makes a shop at a fake relay.
 func newTestShop(t *testing.T) (*Shop, *fakeRelay) {
 	t.Helper()
-	relay := &fakeRelay{pending: map[string]time.Time{}}
+	relay := &fakeRelay{pending: map[string]time.Time{}, tickets: map[string]string{}}
 	o := testOptions("https://pay.example.com")
 	o.Transport = relay
 	s, err := New(o)
@@ -252,7 +262,7 @@ func TestReturnPage(t *testing.T) {
 func TestOtherSitesCannotUseTheForms(t *testing.T) {
 	t.Parallel()
 	s, relay := newTestShop(t)
-	for _, path := range []string{"/shop/buy", "/shop/switch"} {
+	for _, path := range []string{"/shop/buy", "/shop/switch", "/shop/logout"} {
 		if w := ask(s, http.MethodPost, path, "product=book&down=true", http.Header{"Sec-Fetch-Site": {"cross-site"}}); w.Code != http.StatusForbidden {
 			t.Errorf("%s: answer %d, want 403", path, w.Code)
 		}
