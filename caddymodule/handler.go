@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,9 +24,9 @@ func init() {
 // It also serves the accounts' verify files at the root of the site.
 //
 // Paths and signatures are judged by the request as the client sent it,
-// before any rewriting. Requests of the relay's with a secret in the query,
-// such as WeChat's login code, are left out of access logs; the relay's own
-// log tells of those that it refused.
+// before any rewriting. Requests of the relay's with a secret or a person's
+// name in the address, such as WeChat's login code, are left out of access
+// logs; the relay's own log tells of those that it refused.
 type Handler struct {
 	// OnlyVerifyFiles makes the handler serve the accounts' verify files and
 	// nothing else. The Caddyfile adds such a handler to a site in which a
@@ -84,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return unavailable(w, errors.New("the relay is closing"))
 	}
 	defer h.app.engine.users.leave()
-	if secretQuery(sent.RawQuery) {
+	if secretQuery(sent.RawQuery) || handler.SecretPath(web.PathOf(sent)) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	handler.ServeHTTP(w, asSent(r, &original))
@@ -92,19 +93,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // secretNames are the query parameters that must not be kept in access logs:
-// WeChat's login codes, signatures of links, and what clients of WeChat's own
-// calls send in the address.
-var secretNames = [...]string{"code=", "sig=", "sign=", "secret=", "access_token=", "refresh_token="}
+// WeChat's login codes, what ties a login to a browser or a site, signatures
+// of links and pushes, who somebody is, and what clients of WeChat's own calls
+// send in the address.
+var secretNames = [...]string{
+	"code", "state", "ticket", "sig", "sign", "signature", "msg_signature", "secret", "access_token", "refresh_token", "openid",
+}
 
 // secretQuery reports whether a query holds one of them. Caddy redacts
 // headers in access logs and never queries (threats H04).
 func secretQuery(query string) bool {
 	for query != "" {
 		item, rest, _ := strings.Cut(query, "&")
-		for _, name := range secretNames {
-			if strings.HasPrefix(item, name) {
-				return true
-			}
+		name, _, _ := strings.Cut(item, "=")
+		if slices.Contains(secretNames[:], name) || strings.Contains(name, "%") {
+			return true // with an escape it may be one of them
 		}
 		query = rest
 	}

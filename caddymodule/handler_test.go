@@ -98,6 +98,12 @@ func TestSecretQuery(t *testing.T) {
 		"appid=1&secret=s&code=c": true,
 		"access_token=t&openid=o": true,
 		"a&&sig=":                 true,
+		"redirect_uri=x&state=s":  true,
+		"%73tate=s":               true,
+		"ticket=t":                true,
+		"openid=o":                true,
+		"signature=s&echostr=1":   true,
+		"estate=1&scope=s":        false,
 	} {
 		if got := secretQuery(query); got != want {
 			t.Errorf("secretQuery(%q) = %t, want %t", query, got, want)

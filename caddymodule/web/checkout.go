@@ -136,28 +136,6 @@ func (x *exchange) showStatic() error {
 	return nil
 }
 
-// maxCallbackQuery bounds what relay looks up; WeChat's codes and our states
-// are far shorter.
-const maxCallbackQuery = 2 << 10
-
-// loginCallback takes the browser back from WeChat. WeChat adds parameters of
-// its own when a page was shared, so others are let pass.
-func (x *exchange) loginCallback() error {
-	values := x.r.URL.Query()
-	if len(values["code"]) > 1 || len(values["state"]) != 1 || len(x.r.URL.RawQuery) > maxCallbackQuery {
-		return paramError("", "the callback is malformed")
-	}
-	to, err := x.service.LoginCallback(x.r.Context(), relay.LoginCallback{
-		Code:      values.Get("code"),
-		State:     values.Get("state"),
-		BrowserID: x.cookie.read(x.r),
-	})
-	if err != nil {
-		return err
-	}
-	return x.redirect(to)
-}
-
 var errLocation = errors.New("redirect target holds a byte that a header must not")
 
 // redirect sends the browser on with a GET. The target is relay's, checked
@@ -192,35 +170,19 @@ func (x *exchange) refusePage(f failure) error {
 	return x.message(f, kind)
 }
 
-// refuseLogin tells a visitor why a login did not succeed.
-func (x *exchange) refuseLogin(f failure) error {
-	kind := pages.MessageUnavailable
-	switch {
-	case f.status == http.StatusMethodNotAllowed:
-		kind = pages.MessageNotAllowed
-	case f.kind == relay.KindNoAuth && x.r.URL.Query().Get("code") == "":
-		// A buyer who said no comes with a state and without a code.
-		kind = pages.MessageLoginCancelled
-	case f.kind == relay.KindUpstream, f.kind == relay.KindUpstreamTimeout, f.kind == relay.KindNoAuth:
-		kind = pages.MessageLoginFailed
-	case f.kind == relay.KindRate:
-		kind = pages.MessageTooMany
-	case f.kind == relay.KindParam:
-		kind = pages.MessageBadRequest
-	case f.status < http.StatusInternalServerError:
-		kind = pages.MessageLoginExpired
-	}
-	return x.message(f, kind)
+// message answers with a page of plain words.
+func (x *exchange) message(f failure, kind pages.MessageKind) error {
+	return x.tell(f, pages.Message{Kind: kind})
 }
 
-// message answers with a page of plain words, and with relay's own where it
-// has some. Browsers cannot answer the challenge that a 401 must come with.
-func (x *exchange) message(f failure, kind pages.MessageKind) error {
+// tell answers with a page of plain words, and with relay's own where it has
+// some. Browsers cannot answer the challenge that a 401 must come with.
+func (x *exchange) tell(f failure, m pages.Message) error {
 	status := f.status
 	if status == http.StatusUnauthorized {
 		status = http.StatusForbidden
 	}
-	m := pages.Message{Kind: kind, RequestID: x.id, Test: x.service.Sandbox()}
+	m.RequestID, m.Test = x.id, x.service.Sandbox()
 	if f.kind != 0 {
 		m.Detail = f.Message
 	}

@@ -34,6 +34,7 @@ var compatCalls = [routeCount]*compatCall{
 	routeRefund:   {query: []string{"refresh"}, param: "refund_no"},
 	routeEvents:   {query: []string{"after", "limit"}},
 	routeEvent:    {param: "id"},
+	routeTicket:   {body: map[string]fieldKind{}, param: "ticket"},
 }
 
 // compatSigning are the fields of the signature itself.

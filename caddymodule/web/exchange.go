@@ -60,6 +60,8 @@ var endpoints = [routeCount]endpoint{
 	routeStatus:   {"status", allowGet, true, (*exchange).showStatus, (*exchange).refuseJSON},
 	routeCode:     {"qr", allowGet, true, (*exchange).showCode, (*exchange).refuseJSON},
 	routeStatic:   {"static", allowGet, true, (*exchange).showStatic, (*exchange).refuseJSON},
+	routeLogin:    {"login", allowGet, true, (*exchange).beginLogin, (*exchange).refuseLogin},
+	routeTicket:   {"ticket", allowPost, false, (*exchange).redeemTicket, (*exchange).refuseJSON},
 	routeCallback: {"callback", allowGet, true, (*exchange).loginCallback, (*exchange).refuseLogin},
 	routeNotify:   {"notify", allowPost, false, (*exchange).takeNotification, (*exchange).refuseNotification},
 	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},

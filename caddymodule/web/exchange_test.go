@@ -22,6 +22,7 @@ func failing(err error) *fakeService {
 		code:          func(string) (string, error) { return "", err },
 		login:         func(relay.LoginCallback) (string, error) { return "", err },
 		notify:        func(context.Context, string, relay.RawNotification) error { return err },
+		fakeLogins:    fakeLogins{begin: func(relay.LoginRequest) (relay.LoginStart, error) { return relay.LoginStart{}, err }},
 		createOrder:   nil,
 		createPayment: nil,
 	}
@@ -115,12 +116,17 @@ func TestPanicOfEveryRouteIsAnswered_H16(t *testing.T) {
 		notify:       func(context.Context, string, relay.RawNotification) error { boom(); return nil },
 	}
 	service.boom = boom
+	service.begin = func(relay.LoginRequest) (s relay.LoginStart, err error) { boom(); return }
 	f := newFace(t, service, func(o *Options) { o.Ready = func(context.Context) error { boom(); return nil } })
 	for rt, path := range routePaths {
 		if rt == routeStatic || rt == routeKey {
 			continue // ask nobody
 		}
-		w := f.do(t, methodOf(rt), path+"?state=s&code=c"+snsQueries[rt], "")
+		query := "?state=s&code=c" + snsQueries[rt]
+		if rt == routeLogin {
+			query = "?state=s" // every other parameter is refused before
+		}
+		w := f.do(t, methodOf(rt), path+query, "")
 		if w.Code != http.StatusInternalServerError {
 			t.Errorf("%s: status %d, want 500", path, w.Code)
 		}
@@ -180,7 +186,7 @@ func TestLogNeverHoldsPathsOrQueries_H03(t *testing.T) {
 	if lines := strings.Count(log, "\n"); lines != len(routePaths)-2 {
 		t.Errorf("%d lines, want %d", lines, len(routePaths)-2)
 	}
-	for _, marked := range []string{token, "c0de", "st4te", "s1g"} {
+	for _, marked := range []string{token, ticket, "c0de", "st4te", "s1g"} {
 		if strings.Contains(log, marked) {
 			t.Errorf("the log holds %q", marked)
 		}
@@ -283,7 +289,7 @@ func TestBrowserAnswersAreGuarded_I03_I04_E13(t *testing.T) {
 		"refused": newFace(t, failing(refusal(relay.KindNotFound, "no such page"))),
 		"failed":  newFace(t, failing(errors.New("boom"))),
 	} {
-		for _, rt := range []route{routeCheckout, routeStatus, routeCode, routeStatic, routeCallback} {
+		for _, rt := range []route{routeCheckout, routeStatus, routeCode, routeStatic, routeLogin, routeCallback} {
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				h := f.do(t, method, routePaths[rt]+"?state=s&code=c", "").Header()
 				if h.Get("X-Frame-Options") != "DENY" || h.Get("Referrer-Policy") != "no-referrer" ||

@@ -191,7 +191,7 @@ func (*endless) Close() error { return nil }
 
 func TestBodyLimit_A12(t *testing.T) {
 	t.Parallel()
-	for _, rt := range []route{routeOrders, routeOrder, routePayments, routeClose, routeRefunds, routeRefund, routeDeliver, routeSplits, routeNotify} {
+	for _, rt := range []route{routeOrders, routeOrder, routePayments, routeClose, routeRefunds, routeRefund, routeDeliver, routeSplits, routeTicket, routeNotify} {
 		path := routePaths[rt]
 		f := newFace(t, failing(refusal(relay.KindSign, "x")))
 		if w := f.do(t, methodOf(rt), path, strings.Repeat("x", maxBody)); w.Code != http.StatusUnauthorized {

@@ -28,6 +28,8 @@ const (
 	routeStatus
 	routeCode
 	routeStatic
+	routeLogin
+	routeTicket
 	routeCallback
 	routeNotify
 	routeHealth
@@ -63,6 +65,7 @@ var families = [...]family{
 	{"/v1/profit-sharing/", []leaf{{"", routeSplit}, {"/returns", routeReturns}}},
 	{"/v1/events/", []leaf{{"", routeEvent}, {"/deliver", routeDeliver}}},
 	{"/v1/mini-program/sessions/", []leaf{{"/decrypt", routeDecrypt}, {"/verify", routeVerify}}},
+	{"/v1/tickets/", []leaf{{"", routeTicket}}},
 	{"/wechat/notify/", []leaf{{"", routeNotify}}},
 }
 
@@ -83,6 +86,8 @@ func findRoute(path string) (route, string) {
 		return routeAdmit, ""
 	case "/v1/profit-sharing/receivers/delete":
 		return routeDismiss, ""
+	case "/login":
+		return routeLogin, ""
 	case "/wechat/callback":
 		return routeCallback, ""
 	case "/wechat/health":
@@ -152,4 +157,11 @@ func (h *Handler) find(path string) (route, string) {
 		return routeNone, ""
 	}
 	return findRoute(rest)
+}
+
+// SecretPath reports whether a path, in the form of PathOf, names something
+// that whoever reads it could use: it belongs in no access log (threats H04).
+func (h *Handler) SecretPath(path string) bool {
+	rt, _ := h.find(path)
+	return rt == routeTicket
 }

@@ -30,6 +30,8 @@ var routeTable = map[route]*regexp.Regexp{
 	routeCheckout: regexp.MustCompile(`(?s)^/checkout/([^/]+)$`),
 	routeStatus:   regexp.MustCompile(`(?s)^/checkout/([^/]+)/status$`),
 	routeCode:     regexp.MustCompile(`(?s)^/checkout/([^/]+)/qr\.svg$`),
+	routeLogin:    regexp.MustCompile(`^/login$`),
+	routeTicket:   regexp.MustCompile(`(?s)^/v1/tickets/([^/]+)$`),
 	routeCallback: regexp.MustCompile(`^/wechat/callback$`),
 	routeNotify:   regexp.MustCompile(`(?s)^/wechat/notify/([^/]+)$`),
 	routeHealth:   regexp.MustCompile(`^/wechat/health$`),
@@ -64,6 +66,8 @@ var routePaths = map[route]string{
 	routeStatus:   "/checkout/" + token + "/status",
 	routeCode:     "/checkout/" + token + "/qr.svg",
 	routeStatic:   "/checkout/-/checkout.css",
+	routeLogin:    "/login",
+	routeTicket:   "/v1/tickets/" + ticket,
 	routeCallback: "/wechat/callback",
 	routeNotify:   "/wechat/notify/main",
 	routeHealth:   "/wechat/health",
@@ -105,7 +109,7 @@ var foreignPaths = []string{
 	"/wechat", "/wechat/notify", "/wechat/notify/", "/wechat/notify/a/b", "/wechat/callback/", "/wechat/health/x",
 	"/v1/mini-program", "/v1/mini-program/sessions/", "/v1/mini-program/sessions/s", "/v1/mini-program/sessions/s/decrypt/", "/v1/js-sdk", "/v1/js-sdk/",
 	// Rows of section 4 that come later are not answered half.
-	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/login", "/v1/tickets/t",
+	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/login/", "/logins", "/v1/tickets", "/v1/tickets/t/x",
 	"/connect/oauth2/authorized", "/sns/userinfos", "/wechat/message/shop", "/v1/notify-key/", "/v1/notify-key/x",
 }
 

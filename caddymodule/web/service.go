@@ -15,6 +15,7 @@ type Service interface {
 	Sharing
 	Events
 	Cashier
+	Logins
 	CodeRelay
 	Notified
 	MiniPrograms
@@ -65,7 +66,13 @@ type Cashier interface {
 	CheckoutStatus(ctx context.Context, token string) (relay.CheckoutStatus, error)
 	WatchCheckout(ctx context.Context, token string) (changed <-chan struct{}, stop func(), err error)
 	CheckoutCode(ctx context.Context, token string) (codeURL string, err error)
+}
+
+// Logins sends browsers to WeChat and tells sites who came back.
+type Logins interface {
+	BeginLogin(ctx context.Context, req relay.LoginRequest) (relay.LoginStart, error)
 	LoginCallback(ctx context.Context, cb relay.LoginCallback) (redirectTo string, err error)
+	RedeemTicket(ctx context.Context, c *relay.Caller, ticket string) (relay.TicketView, error)
 }
 
 // CodeRelay plays WeChat's own calls to sites that logged their users in at

@@ -29,6 +29,7 @@ type fakeService struct {
 	fakeSharing
 	fakeCodeRelay
 	fakeMini
+	fakeLogins
 
 	mu    sync.Mutex // guards calls
 	calls []string

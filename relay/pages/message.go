@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/wxrelay/wxrelay/internal/language"
 )
@@ -18,6 +19,7 @@ const (
 	MessageLoginExpired   MessageKind = "login_expired"      // a callback without, or with a stale, login of this browser
 	MessageLoginCancelled MessageKind = "login_cancelled"    // the visitor said no at WeChat
 	MessageLoginFailed    MessageKind = "login_failed"       // WeChat refused or did not answer
+	MessageSnapshot       MessageKind = "snapshot"           // WeChat's limited view, whose user is nobody
 	MessageOpenInWeChat   MessageKind = "open_in_wechat"     // a login that works inside WeChat only
 	MessageTooMany        MessageKind = "too_many"           // too many requests
 	MessageUnavailable    MessageKind = "unavailable"        // out of order for now
@@ -37,6 +39,12 @@ type Message struct {
 	// BackURL, if set, is offered as a link; absolute http or https.
 	BackURL string
 
+	// AgainURL, if set, is offered as the way to log in once more.
+	AgainURL string
+
+	// ReloadAfter, if set, is when the page loads itself again.
+	ReloadAfter time.Duration
+
 	// Test and SandboxURL are as in Checkout.
 	Test       bool
 	SandboxURL string
@@ -44,9 +52,12 @@ type Message struct {
 
 type messageView struct {
 	layoutView
-	Detail  string
-	BackURL string
-	Retry   bool
+	Detail   string
+	BackURL  string
+	AgainURL string
+	Again    string
+	Reload   int64 // seconds
+	Retry    bool
 }
 
 // WriteMessage answers r with a message page in the visitor's language and
@@ -65,8 +76,11 @@ func (p *Pages) WriteMessage(w http.ResponseWriter, r *http.Request, status int,
 			Lang: lang.Tag(), Words: words, Heading: said.Title, Lead: said.Lead, State: State(m.Kind),
 			Test: m.Test, SandboxURL: webAddress(m.SandboxURL), RequestID: plain(m.RequestID, maxName),
 		},
-		Detail:  plain(m.Detail, maxDetail),
-		BackURL: webAddress(m.BackURL),
-		Retry:   m.Kind == MessageUnavailable || m.Kind == MessageTooMany,
+		Detail:   plain(m.Detail, maxDetail),
+		BackURL:  webAddress(m.BackURL),
+		AgainURL: webAddress(m.AgainURL),
+		Again:    loginCatalogue[lang].Again,
+		Reload:   int64(m.ReloadAfter / time.Second),
+		Retry:    m.Kind == MessageUnavailable || m.Kind == MessageTooMany,
 	})
 }

@@ -143,7 +143,7 @@ var allStates = []State{
 
 var allKinds = []MessageKind{
 	MessageOrderNotFound, MessageLinkRefused, MessageBadRequest, MessageLoginRefused, MessageLoginExpired,
-	MessageLoginCancelled, MessageLoginFailed, MessageOpenInWeChat, MessageTooMany, MessageUnavailable, MessageNotAllowed,
+	MessageLoginCancelled, MessageLoginFailed, MessageSnapshot, MessageOpenInWeChat, MessageTooMany, MessageUnavailable, MessageNotAllowed,
 }
 
 var contentHash = regexp.MustCompile(`\.[0-9a-f]{16}\.`)

@@ -4,11 +4,13 @@
 (function () {
   'use strict';
 
-  const block = document.getElementById('checkout');
-  if (!block) return;
-  const config = JSON.parse(block.textContent);
   const { states, phrases } = WORDS[document.documentElement.lang];
   const byId = (id) => document.getElementById(id);
+
+  prepareCopy();
+  const block = byId('checkout');
+  if (!block) return; // a login page, on which nothing more is alive
+  const config = JSON.parse(block.textContent);
 
   const FINAL = ['paid', 'refunded', 'expired', 'closed', 'not_found', 'refused', 'unavailable'];
   const RETURN_SECONDS = 3;
@@ -373,7 +375,6 @@
 
   // ---- Begin ---------------------------------------------------------------
 
-  prepareCopy();
   if (state === 'paid') returnSoon();
   if (FINAL.includes(state)) return;
   countDown();
