@@ -162,6 +162,10 @@ func (h *Handler) find(path string) (route, string) {
 // SecretPath reports whether a path, in the form of PathOf, names something
 // that whoever reads it could use: it belongs in no access log (threats H04).
 func (h *Handler) SecretPath(path string) bool {
-	rt, _ := h.find(path)
-	return rt == routeTicket
+	switch rt, _ := h.find(path); rt {
+	case routeTicket, routeDecrypt, routeVerify:
+		return true
+	default:
+		return false
+	}
 }
