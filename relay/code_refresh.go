@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // maxLiveUserTokens is how many access tokens one refresh token keeps alive:
@@ -50,9 +52,9 @@ func (s *Service) refreshGrant(r GrantReader, key GrantKey, clientID string) (Gr
 	g, err := r.Grant(key)
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && (g.ClientID != clientID || s.clients[clientID] == nil):
-		return Grant{}, refuseAsWeChat(WeChatInvalidRefreshToken, "invalid refresh_token")
+		return Grant{}, refuseAsWeChat(errcode.InvalidRefresh, "invalid refresh_token")
 	case err == nil && !g.ExpiresAt.After(s.rt.now()):
-		return Grant{}, refuseAsWeChat(WeChatRefreshTokenExpired, "refresh_token expired")
+		return Grant{}, refuseAsWeChat(errcode.RefreshExpired, "refresh_token expired")
 	}
 	return g, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // Lives of what a code is worth, as WeChat's own (oauth.md section 3).
@@ -41,11 +43,11 @@ func (s *Service) RedeemCode(ctx context.Context, c *Caller, code string) (UserT
 		g, err := redeemGrant(tx, GrantKey{GrantCode, grantHash(code)}, c.Client.ID, now)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			return refuseAsWeChat(WeChatInvalidCode, "invalid code")
+			return refuseAsWeChat(errcode.InvalidCode, "invalid code")
 		case errors.Is(err, errGrantExpired):
-			return refuseAsWeChat(WeChatCodeExpired, "code expired")
+			return refuseAsWeChat(errcode.CodeExpired, "code expired")
 		case errors.Is(err, errGrantUsed):
-			refused = refuseAsWeChat(WeChatCodeUsed, "code been used")
+			refused = refuseAsWeChat(errcode.CodeUsed, "code been used")
 			if !began.After(g.UsedAt) {
 				return nil // it lost a race, which is no replay
 			}

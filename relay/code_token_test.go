@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 	"github.com/wxrelay/wxrelay/store/memstore"
 )
 
@@ -54,13 +55,13 @@ func (b *codeBench) redeem(code string) relay.UserToken {
 	return token
 }
 
-func (b *codeBench) check(accessToken relay.Secret) relay.WeChatCode {
+func (b *codeBench) check(accessToken relay.Secret) int {
 	b.t.Helper()
 	return weChatCode(b.t, b.CheckUserToken(b.t.Context(), string(accessToken.Reveal()), reader.OpenID))
 }
 
 // weChatCode is the number of a refusal; 0 of none.
-func weChatCode(t *testing.T, err error) relay.WeChatCode {
+func weChatCode(t *testing.T, err error) int {
 	t.Helper()
 	if err == nil {
 		return 0
@@ -116,17 +117,17 @@ func TestReplayedCodeEndsItsTokens_E08(t *testing.T) {
 			b.clock = b.clock.Add(time.Millisecond)
 			for range 2 {
 				_, err = b.RedeemCode(t.Context(), b.books, "the code")
-				if got := weChatCode(t, err); got != relay.WeChatCodeUsed {
+				if got := weChatCode(t, err); got != errcode.CodeUsed {
 					t.Errorf("replay: %d, want 40163", got)
 				}
 			}
 			for name, token := range map[string]relay.Secret{"access token": first.AccessToken, "refreshed one": refreshed.AccessToken} {
-				if got := b.check(token); got != relay.WeChatInvalidToken {
+				if got := b.check(token); got != errcode.InvalidSecret {
 					t.Errorf("%s after the replay: %d, want 40001", name, got)
 				}
 			}
 			_, err = b.RefreshUserToken(t.Context(), vectorClient, string(first.RefreshToken.Reveal()))
-			if got := weChatCode(t, err); got != relay.WeChatInvalidRefreshToken {
+			if got := weChatCode(t, err); got != errcode.InvalidRefresh {
 				t.Errorf("refresh after the replay: %d, want 40030", got)
 			}
 		})
@@ -151,7 +152,7 @@ func TestFiftyRedeemACode_E08(t *testing.T) {
 					if err == nil {
 						won.Add(1)
 						winner.Store(token.AccessToken)
-					} else if got := weChatCode(t, err); got != relay.WeChatCodeUsed {
+					} else if got := weChatCode(t, err); got != errcode.CodeUsed {
 						t.Errorf("loser: %d, want 40163", got)
 					}
 				})
@@ -175,15 +176,15 @@ func TestCodeRefused_E09(t *testing.T) {
 		code   string
 		caller func(*codeBench) *relay.Caller
 		later  time.Duration
-		want   relay.WeChatCode
+		want   int
 	}{
-		"another client's": {"the code", func(b *codeBench) *relay.Caller { return b.songs }, 0, relay.WeChatInvalidCode},
-		"unknown":          {"another", func(b *codeBench) *relay.Caller { return b.books }, 0, relay.WeChatInvalidCode},
-		"cut":              {"the cod", func(b *codeBench) *relay.Caller { return b.books }, 0, relay.WeChatInvalidCode},
-		"longer":           {"the codes", func(b *codeBench) *relay.Caller { return b.books }, 0, relay.WeChatInvalidCode},
-		"huge":             {strings.Repeat("x", 1<<20), func(b *codeBench) *relay.Caller { return b.books }, 0, relay.WeChatInvalidCode},
-		"late":             {"the code", func(b *codeBench) *relay.Caller { return b.books }, time.Minute, relay.WeChatCodeExpired},
-		"late, another's":  {"the code", func(b *codeBench) *relay.Caller { return b.songs }, time.Minute, relay.WeChatInvalidCode},
+		"another client's": {"the code", func(b *codeBench) *relay.Caller { return b.songs }, 0, errcode.InvalidCode},
+		"unknown":          {"another", func(b *codeBench) *relay.Caller { return b.books }, 0, errcode.InvalidCode},
+		"cut":              {"the cod", func(b *codeBench) *relay.Caller { return b.books }, 0, errcode.InvalidCode},
+		"longer":           {"the codes", func(b *codeBench) *relay.Caller { return b.books }, 0, errcode.InvalidCode},
+		"huge":             {strings.Repeat("x", 1<<20), func(b *codeBench) *relay.Caller { return b.books }, 0, errcode.InvalidCode},
+		"late":             {"the code", func(b *codeBench) *relay.Caller { return b.books }, time.Minute, errcode.CodeExpired},
+		"late, another's":  {"the code", func(b *codeBench) *relay.Caller { return b.songs }, time.Minute, errcode.InvalidCode},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -215,20 +216,20 @@ func TestUserTokenRefused_E10(t *testing.T) {
 	for name, c := range map[string]struct {
 		token, openID string
 		later         time.Duration
-		want          relay.WeChatCode
+		want          int
 	}{
-		"cut by 1":         {token[:21], reader.OpenID, 0, relay.WeChatInvalidToken},
-		"cut by 2":         {token[:20], reader.OpenID, 0, relay.WeChatInvalidToken},
-		"cut by 3":         {token[:19], reader.OpenID, 0, relay.WeChatInvalidToken},
-		"cut by 4":         {token[:18], reader.OpenID, 0, relay.WeChatInvalidToken},
-		"two joined":       {token + token, reader.OpenID, 0, relay.WeChatInvalidToken},
-		"refresh token":    {refresh, reader.OpenID, 0, relay.WeChatInvalidToken},
-		"code":             {"the code", reader.OpenID, 0, relay.WeChatInvalidToken},
-		"its hash":         {relay.GrantHash(token), reader.OpenID, 0, relay.WeChatInvalidToken},
-		"another's openid": {token, "oANOTHER", 0, relay.WeChatInvalidOpenID},
-		"no openid":        {token, "", 0, relay.WeChatInvalidOpenID},
+		"cut by 1":         {token[:21], reader.OpenID, 0, errcode.InvalidSecret},
+		"cut by 2":         {token[:20], reader.OpenID, 0, errcode.InvalidSecret},
+		"cut by 3":         {token[:19], reader.OpenID, 0, errcode.InvalidSecret},
+		"cut by 4":         {token[:18], reader.OpenID, 0, errcode.InvalidSecret},
+		"two joined":       {token + token, reader.OpenID, 0, errcode.InvalidSecret},
+		"refresh token":    {refresh, reader.OpenID, 0, errcode.InvalidSecret},
+		"code":             {"the code", reader.OpenID, 0, errcode.InvalidSecret},
+		"its hash":         {relay.GrantHash(token), reader.OpenID, 0, errcode.InvalidSecret},
+		"another's openid": {token, "oANOTHER", 0, errcode.InvalidOpenID},
+		"no openid":        {token, "", 0, errcode.InvalidOpenID},
 		"a moment before":  {token, reader.OpenID, 2*time.Hour - 1, 0},
-		"expired":          {token, reader.OpenID, 2 * time.Hour, relay.WeChatTokenExpired},
+		"expired":          {token, reader.OpenID, 2 * time.Hour, errcode.TokenExpired},
 	} {
 		b.clock = start.Add(c.later)
 		if got := weChatCode(t, b.CheckUserToken(t.Context(), c.token, c.openID)); got != c.want {
@@ -250,11 +251,11 @@ func TestTokensOfARemovedClient_E10(t *testing.T) {
 	b.give("the code", reader)
 	token := b.redeem("the code")
 	later := newCodeBench(t, s, func(c *relay.Config) { c.Clients = c.Clients[1:] })
-	if got := later.check(token.AccessToken); got != relay.WeChatInvalidToken {
+	if got := later.check(token.AccessToken); got != errcode.InvalidSecret {
 		t.Errorf("check: %d, want 40001", got)
 	}
 	_, err := later.RefreshUserToken(t.Context(), vectorClient, string(token.RefreshToken.Reveal()))
-	if got := weChatCode(t, err); got != relay.WeChatInvalidRefreshToken {
+	if got := weChatCode(t, err); got != errcode.InvalidRefresh {
 		t.Errorf("refresh: %d, want 40030", got)
 	}
 }
@@ -262,8 +263,8 @@ func TestTokensOfARemovedClient_E10(t *testing.T) {
 // TestUserNeedsConsent: a silent login tells the openid alone.
 func TestUserNeedsConsent(t *testing.T) {
 	t.Parallel()
-	for scope, want := range map[string]relay.WeChatCode{
-		"snsapi_base": relay.WeChatUnauthorized, "": relay.WeChatUnauthorized, "xsnsapi_userinfo": relay.WeChatUnauthorized,
+	for scope, want := range map[string]int{
+		"snsapi_base": errcode.NotAuthorised, "": errcode.NotAuthorised, "xsnsapi_userinfo": errcode.NotAuthorised,
 		"snsapi_userinfo": 0, "snsapi_login": 0, "snsapi_base,snsapi_userinfo": 0,
 	} {
 		b := newCodeBench(t, memstore.New())
@@ -301,7 +302,7 @@ func TestRefreshUserToken(t *testing.T) {
 		tokens = append(tokens, token)
 	}
 	for i, token := range tokens {
-		want := relay.WeChatInvalidToken
+		want := errcode.InvalidSecret
 		if i >= 3 {
 			want = 0
 		}
@@ -311,13 +312,13 @@ func TestRefreshUserToken(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		client, refresh string
-		want            relay.WeChatCode
+		want            int
 	}{
-		"another client": {songs, refresh, relay.WeChatInvalidRefreshToken},
-		"unknown client": {"3000000000000003", refresh, relay.WeChatInvalidRefreshToken},
-		"cut":            {vectorClient, refresh[:21], relay.WeChatInvalidRefreshToken},
-		"access token":   {vectorClient, string(tokens[4].AccessToken.Reveal()), relay.WeChatInvalidRefreshToken},
-		"the code":       {vectorClient, "the code", relay.WeChatInvalidRefreshToken},
+		"another client": {songs, refresh, errcode.InvalidRefresh},
+		"unknown client": {"3000000000000003", refresh, errcode.InvalidRefresh},
+		"cut":            {vectorClient, refresh[:21], errcode.InvalidRefresh},
+		"access token":   {vectorClient, string(tokens[4].AccessToken.Reveal()), errcode.InvalidRefresh},
+		"the code":       {vectorClient, "the code", errcode.InvalidRefresh},
 	} {
 		_, err := b.RefreshUserToken(t.Context(), c.client, c.refresh)
 		if got := weChatCode(t, err); got != c.want {
@@ -326,7 +327,7 @@ func TestRefreshUserToken(t *testing.T) {
 	}
 	b.clock = b.clock.Add(30*24*time.Hour - 4*time.Hour)
 	_, err := b.RefreshUserToken(t.Context(), vectorClient, refresh)
-	if got := weChatCode(t, err); got != relay.WeChatRefreshTokenExpired {
+	if got := weChatCode(t, err); got != errcode.RefreshExpired {
 		t.Errorf("after 30 days: got %d, want 42002", got)
 	}
 }
@@ -339,7 +340,7 @@ func TestUserTokenRate_C20(t *testing.T) {
 	b.give("the code", reader)
 	token := b.redeem("the code")
 	for range 20 {
-		if got := b.check(relay.NewSecret("a guess")); got != relay.WeChatInvalidToken {
+		if got := b.check(relay.NewSecret("a guess")); got != errcode.InvalidSecret {
 			t.Fatalf("guess: %d, want 40001", got)
 		}
 	}

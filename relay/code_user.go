@@ -3,6 +3,8 @@ package relay
 import (
 	"context"
 	"errors"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // UserOf is who an access token is about: all that the login learned, for a
@@ -13,7 +15,7 @@ func (s *Service) UserOf(ctx context.Context, accessToken, openID string) (Login
 		return LoginUser{}, err
 	}
 	if !showsProfile(user.Scope) {
-		return LoginUser{}, refuseAsWeChat(WeChatUnauthorized, "api unauthorized: the user was not asked; log in with scope snsapi_userinfo")
+		return LoginUser{}, refuseAsWeChat(errcode.NotAuthorised, "api unauthorized: the user was not asked; log in with scope snsapi_userinfo")
 	}
 	return user, nil
 }
@@ -36,17 +38,17 @@ func (s *Service) tokenUser(ctx context.Context, accessToken, openID string) (Lo
 	client := s.clients[g.ClientID]
 	switch {
 	case errors.Is(err, ErrNotFound), err == nil && client == nil:
-		return LoginUser{}, refuseAsWeChat(WeChatInvalidToken, "invalid credential, access_token is invalid or not latest")
+		return LoginUser{}, refuseAsWeChat(errcode.InvalidSecret, "invalid credential, access_token is invalid or not latest")
 	case err != nil:
 		return LoginUser{}, outcome(err)
 	case !g.ExpiresAt.After(s.rt.now()):
-		return LoginUser{}, refuseAsWeChat(WeChatTokenExpired, "access_token expired")
+		return LoginUser{}, refuseAsWeChat(errcode.TokenExpired, "access_token expired")
 	}
 	if err := s.withinRate(client); err != nil {
 		return LoginUser{}, err
 	}
 	if g.User.OpenID != openID {
-		return LoginUser{}, refuseAsWeChat(WeChatInvalidOpenID, "invalid openid")
+		return LoginUser{}, refuseAsWeChat(errcode.InvalidOpenID, "invalid openid")
 	}
 	return g.User, nil
 }

@@ -45,11 +45,11 @@ const (
 // show, Err is for the log alone.
 type Error struct {
 	Kind         Kind
-	Message      string     // plain English, names the fix
-	Field        string     // JSON name of the field that is wrong, if one is
-	UpstreamCode string     // WeChat's code, with KindUpstream
-	WeChatCode   WeChatCode // where a site speaks WeChat's own calls; 0: by Kind
-	Err          error      // cause; never shown to the caller
+	Message      string // plain English, names the fix
+	Field        string // JSON name of the field that is wrong, if one is
+	UpstreamCode string // WeChat's code, with KindUpstream
+	WeChatCode   int    // errcode of the answer where a site speaks WeChat's own calls; 0: by Kind
+	Err          error  // cause; never shown to the caller
 }
 
 // Error returns the message and the cause, for logs.

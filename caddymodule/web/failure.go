@@ -22,8 +22,8 @@ type failure struct {
 	status     int
 	retryAfter int // seconds; 0: not worth trying again
 	kind       relay.Kind
-	weChatCode relay.WeChatCode // for who speaks WeChat's own calls; 0: by kind
-	cause      error            // for the log alone
+	weChatCode int   // for who speaks WeChat's own calls; 0: by kind
+	cause      error // for the log alone
 }
 
 type answer struct {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // snsCall is a call of WeChat's own for who logged in (oauth.md section 3): the
@@ -13,17 +14,17 @@ type snsCall []snsParameter
 
 type snsParameter struct {
 	name    string
-	missing relay.WeChatCode
+	missing int
 }
 
 var (
-	snsAppID        = snsParameter{"appid", relay.WeChatMissingAppID}
-	snsSecret       = snsParameter{"secret", relay.WeChatMissingSecret}
-	snsCode         = snsParameter{"code", relay.WeChatMissingCode}
-	snsRefreshToken = snsParameter{"refresh_token", relay.WeChatMissingRefreshToken}
-	snsAccessToken  = snsParameter{"access_token", relay.WeChatMissingToken}
-	snsOpenID       = snsParameter{"openid", relay.WeChatMissingOpenID}
-	snsGrantType    = snsParameter{"grant_type", relay.WeChatInvalidGrantType}
+	snsAppID        = snsParameter{"appid", errcode.MissingAppID}
+	snsSecret       = snsParameter{"secret", errcode.MissingSecret}
+	snsCode         = snsParameter{"code", errcode.MissingCode}
+	snsRefreshToken = snsParameter{"refresh_token", errcode.MissingRefresh}
+	snsAccessToken  = snsParameter{"access_token", errcode.MissingToken}
+	snsOpenID       = snsParameter{"openid", errcode.MissingOpenID}
+	snsGrantType    = snsParameter{"grant_type", errcode.InvalidGrant}
 )
 
 // parameters reads what a call needs. Others are let pass, as WeChat does:
@@ -32,13 +33,13 @@ var (
 func (x *exchange) parameters(call snsCall) (map[string]string, error) {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
-		return nil, asWeChat(relay.WeChatInvalidParameter, "invalid parameter")
+		return nil, asWeChat(errcode.InvalidParameter, "invalid parameter")
 	}
 	out := make(map[string]string, len(call))
 	for _, p := range call {
 		switch given := values[p.name]; {
 		case len(given) > 1:
-			return nil, asWeChat(relay.WeChatInvalidParameter, p.name+" is given twice")
+			return nil, asWeChat(errcode.InvalidParameter, p.name+" is given twice")
 		case len(given) == 0 || given[0] == "":
 			return nil, asWeChat(p.missing, p.name+" missing")
 		default:
@@ -48,13 +49,13 @@ func (x *exchange) parameters(call snsCall) (map[string]string, error) {
 	return out, nil
 }
 
-func asWeChat(code relay.WeChatCode, message string) error {
+func asWeChat(code int, message string) error {
 	return &relay.Error{Kind: relay.KindParam, WeChatCode: code, Message: message}
 }
 
 func wantGrantType(given, want string) error {
 	if given != want {
-		return asWeChat(relay.WeChatInvalidGrantType, "invalid grant_type")
+		return asWeChat(errcode.InvalidGrant, "invalid grant_type")
 	}
 	return nil
 }

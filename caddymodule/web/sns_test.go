@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // fakeCodeRelay is the part of the fake relay that speaks WeChat's own calls.
@@ -118,7 +119,7 @@ func TestSNSAnswers(t *testing.T) {
 func TestSNSRefusals_C14_H05(t *testing.T) {
 	t.Parallel()
 	const exchange = "/sns/oauth2/access_token?appid=1000000000000001&secret=right&code=c0de&grant_type=authorization_code"
-	refusal := func(kind relay.Kind, code relay.WeChatCode) error {
+	refusal := func(kind relay.Kind, code int) error {
 		return &relay.Error{Kind: kind, WeChatCode: code, Message: "said", Err: errors.New("cause")}
 	}
 	for name, c := range map[string]struct {
@@ -135,7 +136,7 @@ func TestSNSRefusals_C14_H05(t *testing.T) {
 		"malformed":           {exchange + "&x=%zz", nil, `{"errcode":40035,"errmsg":"invalid parameter`},
 		"semicolon":           {exchange + ";x=1", nil, `{"errcode":40035,"errmsg":"invalid parameter`},
 		"wrong secret":        {"/sns/oauth2/access_token?appid=1000000000000001&secret=s3cret&code=c0de&grant_type=authorization_code", nil, `{"errcode":40125,"errmsg":"wrong appid or secret`},
-		"code used":           {exchange, refusal(relay.KindParam, relay.WeChatCodeUsed), `{"errcode":40163,"errmsg":"said`},
+		"code used":           {exchange, refusal(relay.KindParam, errcode.CodeUsed), `{"errcode":40163,"errmsg":"said`},
 		"too many":            {exchange, refusal(relay.KindRate, 0), `{"errcode":45011,"errmsg":"said`},
 		"store in trouble":    {exchange, relay.ErrUnavailable, `{"errcode":-1,"errmsg":"system error, try again`},
 		"something else":      {exchange, errors.New("c0de broke"), `{"errcode":-1,"errmsg":"system error, try again`},
@@ -143,9 +144,9 @@ func TestSNSRefusals_C14_H05(t *testing.T) {
 		"refresh of a code":   {"/sns/oauth2/refresh_token?appid=1&grant_type=authorization_code&refresh_token=r", nil, `{"errcode":40002,"errmsg":"invalid grant_type`},
 		"no access token":     {"/sns/userinfo?openid=o1", nil, `{"errcode":41001,"errmsg":"access_token missing`},
 		"no openid":           {"/sns/auth?access_token=t0ken", nil, `{"errcode":41009,"errmsg":"openid missing`},
-		"scope too small":     {"/sns/userinfo?access_token=t0ken&openid=o1", refusal(relay.KindParam, relay.WeChatUnauthorized), `{"errcode":48001,"errmsg":"said`},
-		"token of nobody":     {"/sns/auth?access_token=t0ken&openid=o1", refusal(relay.KindParam, relay.WeChatInvalidToken), `{"errcode":40001,"errmsg":"said`},
-		"check: no such user": {"/sns/auth?access_token=t0ken&openid=0penid", refusal(relay.KindParam, relay.WeChatInvalidOpenID), `{"errcode":40003,"errmsg":"said`},
+		"scope too small":     {"/sns/userinfo?access_token=t0ken&openid=o1", refusal(relay.KindParam, errcode.NotAuthorised), `{"errcode":48001,"errmsg":"said`},
+		"token of nobody":     {"/sns/auth?access_token=t0ken&openid=o1", refusal(relay.KindParam, errcode.InvalidSecret), `{"errcode":40001,"errmsg":"said`},
+		"check: no such user": {"/sns/auth?access_token=t0ken&openid=0penid", refusal(relay.KindParam, errcode.InvalidOpenID), `{"errcode":40003,"errmsg":"said`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

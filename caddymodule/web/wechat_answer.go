@@ -4,22 +4,23 @@ import (
 	"net/http"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 // weChatRefusal is how WeChat refuses its own calls: with status 200 and a
 // number in the body (oauth.md section 1). Libraries read nothing else.
 type weChatRefusal struct {
-	Code    relay.WeChatCode `json:"errcode"`
-	Message string           `json:"errmsg"`
+	Code    int    `json:"errcode"`
+	Message string `json:"errmsg"`
 }
 
 // weChatCodes are the numbers of refusals that do not name one. That of a
 // wrong secret stands for an unknown client too (threats C17).
-var weChatCodes = map[relay.Kind]relay.WeChatCode{
-	relay.KindSign:   relay.WeChatInvalidSecret,
-	relay.KindRate:   relay.WeChatTooMany,
-	relay.KindNoAuth: relay.WeChatUnauthorized,
-	relay.KindParam:  relay.WeChatInvalidParameter,
+var weChatCodes = map[relay.Kind]int{
+	relay.KindSign:   errcode.WrongSecret,
+	relay.KindRate:   errcode.TooMany,
+	relay.KindNoAuth: errcode.NotAuthorised,
+	relay.KindParam:  errcode.InvalidParameter,
 }
 
 // refuseAsWeChat answers a site that speaks WeChat's own calls. The request's
@@ -36,7 +37,7 @@ func (x *exchange) refuseAsWeChat(f failure) error {
 		r.Code, r.Message = x.needed()
 		status = f.status
 	default:
-		r.Code, r.Message, status = relay.WeChatBusy, "system error, try again", f.status
+		r.Code, r.Message, status = errcode.Busy, "system error, try again", f.status
 		setRetry(x.w.Header(), f)
 	}
 	r.Message += ", rid: " + f.RequestID
@@ -44,9 +45,9 @@ func (x *exchange) refuseAsWeChat(f failure) error {
 }
 
 // needed is WeChat's answer to a method that a call does not take.
-func (x *exchange) needed() (relay.WeChatCode, string) {
+func (x *exchange) needed() (int, string) {
 	if x.w.Header().Get("Allow") == allowPost {
-		return relay.WeChatNeedsPOST, "require POST method"
+		return errcode.NeedsPOST, "require POST method"
 	}
-	return relay.WeChatNeedsGET, "require GET method"
+	return errcode.NeedsGET, "require GET method"
 }

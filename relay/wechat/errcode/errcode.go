@@ -15,40 +15,41 @@ import (
 
 // Codes of WeChat's global table that decide what to do next (section 8).
 const (
-	Busy           = -1
-	InvalidSecret  = 40001 // or a token that is no longer the latest
-	InvalidGrant   = 40002
-	InvalidOpenID  = 40003
-	InvalidAppID   = 40013
-	InvalidToken   = 40014
-	InvalidCode    = 40029 // none, or of another account
-	InvalidRefresh = 40030
-	WrongSecret    = 40125
-	CodeUsed       = 40163
-	IPNotAllowed   = 40164 // the caller's address is not on the console's list
-	UserBlocked    = 40226 // a mini-program's user of high risk
-	SecretFrozen   = 40243
-	MissingToken   = 41001
-	MissingAppID   = 41002
-	MissingRefresh = 41003
-	MissingSecret  = 41004
-	MissingCode    = 41008 // also when the user refused
-	MissingOpenID  = 41009
-	TokenExpired   = 42001
-	RefreshExpired = 42002
-	CodeExpired    = 42003
-	TokensVoid     = 42007 // the user changed the password
-	NeedsGET       = 43001
-	NeedsPOST      = 43002
-	NeedsHTTPS     = 43003
-	DailyQuota     = 45009 // spent until midnight in Beijing
-	TooMany        = 45011 // per minute
-	NotAuthorised  = 48001 // the account may not, or the scope is too small
-	Restricted     = 50002
-	IPAwaits       = 89501 // the administrator has not confirmed the caller's address
-	IPRefused      = 89503
-	IPRefusedToday = 89506
-	IPRefusedHour  = 89507
+	Busy             = -1
+	InvalidSecret    = 40001 // or a token that is no longer the latest
+	InvalidGrant     = 40002
+	InvalidOpenID    = 40003
+	InvalidAppID     = 40013
+	InvalidToken     = 40014
+	InvalidCode      = 40029 // none, or of another account
+	InvalidRefresh   = 40030
+	InvalidParameter = 40035
+	WrongSecret      = 40125
+	CodeUsed         = 40163
+	IPNotAllowed     = 40164 // the caller's address is not on the console's list
+	UserBlocked      = 40226 // a mini-program's user of high risk
+	SecretFrozen     = 40243
+	MissingToken     = 41001
+	MissingAppID     = 41002
+	MissingRefresh   = 41003
+	MissingSecret    = 41004
+	MissingCode      = 41008 // also when the user refused
+	MissingOpenID    = 41009
+	TokenExpired     = 42001
+	RefreshExpired   = 42002
+	CodeExpired      = 42003
+	TokensVoid       = 42007 // the user changed the password
+	NeedsGET         = 43001
+	NeedsPOST        = 43002
+	NeedsHTTPS       = 43003
+	DailyQuota       = 45009 // spent until midnight in Beijing
+	TooMany          = 45011 // per minute
+	NotAuthorised    = 48001 // the account may not, or the scope is too small
+	Restricted       = 50002
+	IPAwaits         = 89501 // the administrator has not confirmed the caller's address
+	IPRefused        = 89503
+	IPRefusedToday   = 89506
+	IPRefusedHour    = 89507
 )
 
 // Error is WeChat's refusal of a call.
