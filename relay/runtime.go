@@ -45,6 +45,9 @@ type Observer struct {
 	// Upstream is called for each call to WeChat with the call's name and
 	// outcome.
 	Upstream func(op, outcome string)
+	// Token is called each time an account's token was asked for, with the
+	// account's name.
+	Token func(account string, kind TokenKind, outcome TokenOutcome)
 	// Dispatch observes deliveries.
 	Dispatch DispatchObserver
 }
@@ -79,6 +82,7 @@ type Runtime struct {
 	counted    caseCounts
 	splits     *splitFollower
 	grants     *grantSweeper
+	tokens     *tokenCentre
 	upkeep     upkeep
 
 	// What WeChat was asked about because somebody wanted to know.
@@ -115,6 +119,7 @@ func NewRuntime(o RuntimeOptions) (*Runtime, error) {
 	rt.asker = newAsker(rt)
 	rt.splits = newSplitFollower(rt)
 	rt.grants = newGrantSweeper(rt)
+	rt.tokens = newTokenCentre(rt)
 	return rt, nil
 }
 
@@ -138,6 +143,7 @@ func (rt *Runtime) Start() {
 	rt.asker.start()
 	rt.splits.start()
 	rt.grants.start()
+	rt.tokens.start()
 	rt.upkeep.start()
 }
 
@@ -150,6 +156,7 @@ func (rt *Runtime) Stop(ctx context.Context) error {
 	rt.asker.stop()
 	rt.splits.stop()
 	rt.grants.stop()
+	rt.tokens.stop()
 	return rt.dispatcher.Stop(ctx)
 }
 

@@ -24,6 +24,7 @@ type Service struct {
 	byNumber  map[merchantID]*merchant
 	logins    map[string]loginClient // by account name
 	minis     map[string]miniClient  // likewise
+	apis      map[string]accountAPI  // by account name, of those that have one
 }
 
 // loginClient trades a browser's code for who the user is. Its errors wrap
@@ -60,6 +61,7 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		merchants: make(map[string]*merchant, len(cfg.Merchants)),
 		byNumber:  make(map[merchantID]*merchant, len(cfg.Merchants)),
 		logins:    make(map[string]loginClient, len(cfg.Accounts)),
+		apis:      make(map[string]accountAPI, len(cfg.Accounts)),
 	}
 	if err := s.standIn(); err != nil {
 		return nil, err
@@ -76,6 +78,9 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	for _, a := range cfg.Accounts {
 		s.accounts[a.Name] = a
+		if err := s.connectAPI(a); err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
 		if a.Kind != AccountOfficial && a.Kind != AccountWebsiteApp {
 			continue // no page is opened in the others
 		}
