@@ -52,7 +52,7 @@ type Options struct {
 
 // Caller makes calls. It is safe for concurrent use.
 type Caller struct {
-	urls           []string
+	hosts          *transport.Hosts
 	http           *http.Client
 	attemptTimeout time.Duration
 }
@@ -60,26 +60,22 @@ type Caller struct {
 // New returns a caller. Its error names everything that is wrong with the
 // options.
 func New(o Options) (*Caller, error) {
-	c := &Caller{urls: []string{o.BaseURL}, http: transport.NewClient(o.HTTP), attemptTimeout: o.AttemptTimeout}
-	if o.BaseURL == "" {
-		c.urls = []string{DefaultBaseURL, DefaultBackupURL}
-	}
-	if o.BackupURL != "" {
-		c.urls = append(c.urls[:1], o.BackupURL)
-	}
+	c := &Caller{http: transport.NewClient(o.HTTP), attemptTimeout: o.AttemptTimeout}
 	if c.attemptTimeout == 0 {
 		c.attemptTimeout = transport.DefaultAttemptTimeout
 	}
-	var problems []error
-	if c.attemptTimeout < 0 {
-		problems = append(problems, errors.New("attempt timeout is negative"))
-	}
-	for _, s := range c.urls {
-		if err := transport.CheckBaseURL(s); err != nil {
-			problems = append(problems, fmt.Errorf("WeChat address: %w", err))
+	if o.BaseURL == "" {
+		o.BaseURL = DefaultBaseURL
+		if o.BackupURL == "" {
+			o.BackupURL = DefaultBackupURL
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
+	var problem, err error
+	if c.attemptTimeout < 0 {
+		problem = errors.New("attempt timeout is negative")
+	}
+	c.hosts, err = transport.NewHosts(o.BaseURL, o.BackupURL)
+	if err := errors.Join(problem, err); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -104,25 +100,29 @@ type Call struct {
 
 // Do makes a call, a POST of JSON if it has a body, and decodes the answer
 // into r. It is repeated where WeChat surely did nothing: when WeChat says that
-// it is busy, and at the backup host when no connection came about.
+// it is busy, and at the other host when no connection came about.
 func (c *Caller) Do(ctx context.Context, call Call, r Reply) error {
-	host := 0
+	host, moved := c.hosts.First(time.Now()), false
 	for tries := 1; ; tries++ {
-		err := c.attempt(ctx, c.urls[host], call, r)
-		if err == nil || tries == maxTries || ctx.Err() != nil {
+		err := c.attempt(ctx, c.hosts.URL(host), call, r)
+		if err == nil || gone(ctx) {
 			return err
 		}
 		e, refused := errors.AsType[*errcode.Error](err)
-		switch {
-		case refused && e.Code == errcode.Busy:
-			if !transport.Pause(ctx, FirstWait<<(tries-1)) {
+		if refused && e.Code == errcode.Busy {
+			if tries == maxTries || !transport.Pause(ctx, FirstWait<<(tries-1)) {
 				return err
 			}
-		case host+1 < len(c.urls) && (isDialError(err) || call.Safe && unknownOutcome(e)):
-			host++
-		default:
+			continue
+		}
+		if !unknownOutcome(e) {
 			return err
 		}
+		host = c.hosts.Failed(host, time.Now())
+		if tries == maxTries || ctx.Err() != nil || moved || c.hosts.Len() == 1 || !call.Safe && !isDialError(err) {
+			return err
+		}
+		moved = true
 	}
 }
 
@@ -182,18 +182,26 @@ type Response struct {
 }
 
 // Pass makes a call within the timeout and returns the answer, whatever it is,
-// up to limit bytes. The backup host is asked only when no connection to the
-// primary came about, for the call may be a write.
+// up to limit bytes. The other host is asked only when no connection to the
+// first came about, for the call may be a write.
 func (c *Caller) Pass(ctx context.Context, req Request, limit int64, timeout time.Duration) (*Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	for host := 0; ; host++ {
-		resp, err := c.once(ctx, c.urls[host], req, limit)
-		if err == nil || !isDialError(err) || host+1 == len(c.urls) || ctx.Err() != nil {
+	host := c.hosts.First(time.Now())
+	for tries := 1; ; tries++ {
+		resp, err := c.once(ctx, c.hosts.URL(host), req, limit)
+		if _, tooLong := errors.AsType[*transport.TooLongError](err); err == nil || tooLong || gone(ctx) {
+			return resp, err
+		}
+		host = c.hosts.Failed(host, time.Now())
+		if !isDialError(err) || tries == c.hosts.Len() || ctx.Err() != nil {
 			return resp, err
 		}
 	}
 }
+
+// gone reports whether the caller gave up, which says nothing about the host.
+func gone(ctx context.Context) bool { return errors.Is(ctx.Err(), context.Canceled) }
 
 // once sends a request to one host and reads the answer.
 func (c *Caller) once(ctx context.Context, base string, r Request, limit int64) (*Response, error) {

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/transport"
 )
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -38,8 +40,15 @@ func TestNewAddresses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		c, err := New(Options{BaseURL: tt.base, BackupURL: tt.backup})
-		if err != nil || strings.Join(c.urls, " ") != tt.want {
-			t.Errorf("%q and %q: %v, %v", tt.base, tt.backup, c, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range c.hosts.Len() {
+			got = append(got, c.hosts.URL(i))
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%q and %q: %q, want %s", tt.base, tt.backup, got, tt.want)
 		}
 	}
 }
@@ -126,6 +135,48 @@ func TestPass(t *testing.T) {
 			if tt.ok && (got.Status != http.StatusTeapot || string(got.Body) != "12345" || got.Header.Get("Content-Type") != "a/b") {
 				t.Errorf("got %+v", got)
 			}
+		})
+	}
+}
+
+// TestHostThatFailed: a call that may not be repeated spends its time at a host
+// that hangs, but the next ones begin at the backup for a while.
+func TestHostThatFailed(t *testing.T) {
+	t.Parallel()
+	for name, call := range map[string]func(context.Context, *Caller) error{
+		"do": func(ctx context.Context, c *Caller) error { return c.Do(ctx, Call{Op: "x", Path: "/y"}, &okReply{}) },
+		"pass": func(ctx context.Context, c *Caller) error {
+			_, err := c.Pass(ctx, Request{Method: http.MethodPost, Path: "/y"}, 5, time.Second)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var hosts []string
+				c := at(t, func(r *http.Request) (*http.Response, error) {
+					hosts = append(hosts, r.URL.Host)
+					if r.URL.Host == "a.example" {
+						<-r.Context().Done()
+						return nil, r.Context().Err()
+					}
+					return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("{}"))}, nil
+				})
+				gaveUp, cancel := context.WithCancel(t.Context())
+				time.AfterFunc(time.Millisecond, cancel)
+				first, second, third := call(gaveUp, c), call(t.Context(), c), call(t.Context(), c)
+				if first == nil || second == nil || third != nil {
+					t.Errorf("got %v, %v and %v", first, second, third)
+				}
+				time.Sleep(transport.BackupHold)
+				if err := call(t.Context(), c); err == nil {
+					t.Error("the primary is not tried again")
+				}
+				// Whoever gives up says nothing about the host.
+				if want := []string{"a.example", "a.example", "b.example", "a.example"}; !slices.Equal(hosts, want) {
+					t.Errorf("tries at %v, want %v", hosts, want)
+				}
+			})
 		})
 	}
 }
