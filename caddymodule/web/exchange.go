@@ -67,6 +67,8 @@ var endpoints = [routeCount]endpoint{
 	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},
 	routeKey:      {"notify_key", allowGet, false, (*exchange).showNotifyKey, (*exchange).refuseJSON},
 
+	routeAuthorize:    {"authorize", allowGet, true, (*exchange).beginConnect, (*exchange).refuseLogin},
+	routeScan:         {"qrconnect", allowGet, true, (*exchange).beginConnect, (*exchange).refuseLogin},
 	routeUserToken:    {"user_token", allowOnce, false, (*exchange).redeemCode, (*exchange).refuseAsWeChat},
 	routeRefreshToken: {"refresh_token", allowOnce, false, (*exchange).refreshUserToken, (*exchange).refuseAsWeChat},
 	routeUserInfo:     {"user_info", allowOnce, false, (*exchange).showUser, (*exchange).refuseAsWeChat},

@@ -34,6 +34,8 @@ const (
 	routeNotify
 	routeHealth
 	routeKey
+	routeAuthorize
+	routeScan
 	routeUserToken
 	routeRefreshToken
 	routeUserInfo
@@ -92,6 +94,10 @@ func findRoute(path string) (route, string) {
 		return routeCallback, ""
 	case "/wechat/health":
 		return routeHealth, ""
+	case "/connect/oauth2/authorize":
+		return routeAuthorize, ""
+	case "/connect/qrconnect":
+		return routeScan, ""
 	case "/sns/oauth2/access_token":
 		return routeUserToken, ""
 	case "/sns/oauth2/refresh_token":

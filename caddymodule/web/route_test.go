@@ -37,6 +37,8 @@ var routeTable = map[route]*regexp.Regexp{
 	routeHealth:   regexp.MustCompile(`^/wechat/health$`),
 	routeKey:      regexp.MustCompile(`^/v1/notify-key$`),
 
+	routeAuthorize:    regexp.MustCompile(`^/connect/oauth2/authorize$`),
+	routeScan:         regexp.MustCompile(`^/connect/qrconnect$`),
 	routeUserToken:    regexp.MustCompile(`^/sns/oauth2/access_token$`),
 	routeRefreshToken: regexp.MustCompile(`^/sns/oauth2/refresh_token$`),
 	routeUserInfo:     regexp.MustCompile(`^/sns/userinfo$`),
@@ -73,6 +75,8 @@ var routePaths = map[route]string{
 	routeHealth:   "/wechat/health",
 	routeKey:      "/v1/notify-key",
 
+	routeAuthorize:    "/connect/oauth2/authorize",
+	routeScan:         "/connect/qrconnect",
 	routeUserToken:    "/sns/oauth2/access_token",
 	routeRefreshToken: "/sns/oauth2/refresh_token",
 	routeUserInfo:     "/sns/userinfo",

@@ -31,6 +31,8 @@ func (f *fakeCodeRelay) gets(texts ...string) {
 
 // snsQueries is what the calls need beside a code.
 var snsQueries = map[route]string{
+	routeAuthorize:    "&response_type=code",
+	routeScan:         "&response_type=code",
 	routeUserToken:    "&appid=1000000000000001&secret=right&grant_type=authorization_code",
 	routeRefreshToken: "&appid=1000000000000001&refresh_token=r1&grant_type=refresh_token",
 	routeUserInfo:     "&access_token=a1&openid=o1",
