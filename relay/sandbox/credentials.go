@@ -35,6 +35,10 @@ const (
 	DefaultMiniProgramSecret = "SANDBOXminiprogramsecretSANDBOX0" //nolint:gosec // public, and worth nothing
 	DefaultMobileSecret      = "SANDBOXmobileappsecretSANDBOX000"
 	DefaultWebsiteSecret     = "SANDBOXwebsitesecretSANDBOX00000"
+	// DefaultMessageToken and DefaultMessageKey are the Token and the
+	// EncodingAESKey of every account's server settings.
+	DefaultMessageToken = "SANDBOXmessagetoken"
+	DefaultMessageKey   = "SANDBOXnotASecretEncodingAESKey000000000000"
 	// DefaultSubMchID is a merchant for which the default merchant receives
 	// money as a service provider, and DefaultSubAppID its official account.
 	DefaultSubMchID  = "1900000209"
@@ -120,6 +124,8 @@ type credentialsReply struct {
 	AppID               string          `json:"app_id"`
 	AppSecret           string          `json:"app_secret"`
 	Accounts            []accountOf     `json:"accounts"`
+	MessageToken        string          `json:"message_token"`
+	MessageKey          string          `json:"message_key"`
 	SubMchID            string          `json:"sub_mch_id"`
 	SubAppID            string          `json:"sub_app_id"`
 	Users               []credentialsOf `json:"users"`
@@ -165,6 +171,8 @@ func (s *Sandbox) serveCredentials(w http.ResponseWriter, _ *http.Request) {
 		PlatformCertificate: pemText("CERTIFICATE", c.PlatformCertificate.Raw),
 		AppID:               c.AppID,
 		AppSecret:           c.AppSecret,
+		MessageToken:        DefaultMessageToken,
+		MessageKey:          DefaultMessageKey,
 		SubMchID:            DefaultSubMchID,
 		SubAppID:            DefaultSubAppID,
 	}

@@ -108,6 +108,11 @@ type Account struct {
 	// Empty allows every host.
 	JSDomains []string
 
+	// MessageToken and MessageKey are the Token and the EncodingAESKey of the
+	// account's server settings. Empty means DefaultMessageToken and
+	// DefaultMessageKey.
+	MessageToken, MessageKey string
+
 	// OpenIDs are accepted as payers beside those of the test users.
 	OpenIDs []string
 

@@ -91,7 +91,7 @@ func TestFaultsRefuse(t *testing.T) {
 func TestControlPanelRefusesOtherSites(t *testing.T) {
 	t.Parallel()
 	s := newSandbox(t, Options{})
-	for _, path := range []string{"/sandbox/faults", "/sandbox/pay", "/sandbox/user", "/sandbox/consent", "/sandbox/jsapi", "/sandbox/mini-login", "/sandbox/mini-data"} {
+	for _, path := range []string{"/sandbox/faults", "/sandbox/pay", "/sandbox/user", "/sandbox/consent", "/sandbox/jsapi", "/sandbox/mini-login", "/sandbox/mini-data", "/sandbox/message"} {
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(`{"fault":"lost"}`))
 		r.Header.Set("Sec-Fetch-Site", "cross-site")
 		w := httptest.NewRecorder()

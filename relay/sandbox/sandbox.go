@@ -254,6 +254,7 @@ func (s *Sandbox) controlRoutes(mux *http.ServeMux) {
 	own("GET /sandbox/scan/{id}/qr.svg", s.serveScanPicture)
 	own("GET /sandbox/wait/{key}", s.serveWait)
 	own("GET /sandbox/wait/{key}/go", s.serveWaitOver)
+	own("POST /sandbox/message", s.servePush)
 	own("POST /sandbox/mini-login", s.serveMiniLogin)
 	own("POST /sandbox/mini-data", s.serveMiniData)
 	own("GET /sandbox/calls", s.serveCalls)
