@@ -231,7 +231,8 @@ func TestValidateMasterKeys(t *testing.T) {
 
 // FuzzSealerOpen: nothing but what was sealed opens.
 func FuzzSealerOpen(f *testing.F) {
-	s := newSealer(f, rand.Reader, masterKey('a'))
+	// The same in each process that fuzzes.
+	s := newSealer(f, strings.NewReader(strings.Repeat("n", 12)), masterKey('a'))
 	sealed := seal(f, s, relay.SealMiniSession, "row", "plain")
 	f.Add(sealed)
 	f.Add(sealed[:20])

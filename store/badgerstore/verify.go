@@ -41,9 +41,9 @@ func (r *Report) Err() error {
 // Verify reads every row of one state of the store, while work goes on. It
 // checks each checksum, that each index entry leads to the record that it is
 // of, and that each record has its entries: a delivery that waits stands in
-// the due index exactly once, at its time. An order, its refunds and its
-// splits name each other. The error is about the reading
-// itself; what is wrong with the rows is in the report.
+// the due index exactly once, at its time, and a grant in the index by expiry.
+// An order, its refunds and its splits name each other. The error is about the
+// reading itself; what is wrong with the rows is in the report.
 func (s *Store) Verify(ctx context.Context) (*Report, error) {
 	v := &verifier{ctx: ctx}
 	err := s.view(ctx, func(r *reader) error {
