@@ -13,6 +13,8 @@ const (
 
 	EventRefundSucceeded EventType = "refund.succeeded"
 	EventRefundFailed    EventType = "refund.failed"
+
+	EventMessageReceived EventType = "message.received"
 )
 
 // Event is a fact a client is told. It never changes once committed.

@@ -25,6 +25,7 @@ type Service struct {
 	logins    map[string]loginClient // by account name
 	minis     map[string]miniClient  // likewise
 	apis      map[string]accountAPI  // by account name, of those that have one
+	receivers messageReceivers
 }
 
 // loginClient trades a browser's code for who the user is. Its errors wrap
@@ -71,6 +72,9 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		return nil, err
 	}
 	if s.minis, err = miniClients(cfg); err != nil {
+		return nil, err
+	}
+	if s.receivers, err = newMessageReceivers(cfg.Accounts); err != nil {
 		return nil, err
 	}
 	for _, c := range cfg.Clients {

@@ -39,6 +39,7 @@ const (
 	allowGet  = "GET, HEAD"
 	allowPost = "POST"
 	allowOnce = "GET" // of what a HEAD would use up
+	allowBoth = "GET, HEAD, POST"
 )
 
 var endpoints = [routeCount]endpoint{
@@ -64,6 +65,7 @@ var endpoints = [routeCount]endpoint{
 	routeTicket:   {"ticket", allowPost, false, (*exchange).redeemTicket, (*exchange).refuseJSON},
 	routeCallback: {"callback", allowGet, true, (*exchange).loginCallback, (*exchange).refuseLogin},
 	routeNotify:   {"notify", allowPost, false, (*exchange).takeNotification, (*exchange).refuseNotification},
+	routeMessages: {"messages", allowBoth, false, (*exchange).serveMessages, (*exchange).refuseJSON},
 	routeHealth:   {"health", allowGet, false, (*exchange).showHealth, (*exchange).refuseJSON},
 	routeKey:      {"notify_key", allowGet, false, (*exchange).showNotifyKey, (*exchange).refuseJSON},
 

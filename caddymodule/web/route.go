@@ -32,6 +32,7 @@ const (
 	routeTicket
 	routeCallback
 	routeNotify
+	routeMessages
 	routeHealth
 	routeKey
 	routeAuthorize
@@ -69,6 +70,7 @@ var families = [...]family{
 	{"/v1/mini-program/sessions/", []leaf{{"/decrypt", routeDecrypt}, {"/verify", routeVerify}}},
 	{"/v1/tickets/", []leaf{{"", routeTicket}}},
 	{"/wechat/notify/", []leaf{{"", routeNotify}}},
+	{"/wechat/message/", []leaf{{"", routeMessages}}},
 }
 
 // findRoute finds the route of a path below the public address and the value

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/url"
 
 	"github.com/wxrelay/wxrelay/relay"
 )
@@ -18,6 +19,7 @@ type Service interface {
 	Logins
 	CodeRelay
 	Notified
+	Messages
 	MiniPrograms
 }
 
@@ -95,4 +97,10 @@ type MiniPrograms interface {
 	CreateMiniSession(ctx context.Context, c *relay.Caller, req relay.MiniSessionRequest) (relay.MiniSessionView, error)
 	DecryptMiniData(ctx context.Context, c *relay.Caller, sessionID string, req relay.MiniDataRequest) (relay.MiniDataView, error)
 	VerifyMiniData(ctx context.Context, c *relay.Caller, sessionID string, req relay.MiniSignatureRequest) (relay.MiniSignatureView, error)
+}
+
+// Messages takes what WeChat pushes to an account.
+type Messages interface {
+	CheckMessages(account string, query url.Values) (echo string, err error)
+	TakeMessage(ctx context.Context, account string, query url.Values, body []byte) error
 }

@@ -30,6 +30,7 @@ type fakeService struct {
 	fakeCodeRelay
 	fakeMini
 	fakeLogins
+	fakeMessages
 
 	mu    sync.Mutex // guards calls
 	calls []string

@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/message"
+)
+
+// messageWindow bounds how far the time of a push may be from ours. WeChat
+// sets no such rule. But the signature of a message in the clear covers its
+// time and not the message, so that an address that somebody has seen would
+// be good for ever to post anything to.
+const messageWindow = 300 * time.Second
+
+// messageReceivers verify and open the messages to each account that takes
+// any, by account name.
+type messageReceivers map[string]*message.Receiver
+
+func newMessageReceivers(accounts []*Account) (messageReceivers, error) {
+	receivers := make(messageReceivers)
+	for _, a := range accounts {
+		if a.MessageToken.Len() == 0 {
+			continue
+		}
+		r, err := message.NewReceiver(message.ReceiverOptions{Token: a.MessageToken.Reveal, EncodingAESKey: a.MessageKey.Reveal(), AppID: a.AppID})
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		receivers[a.Name] = r
+	}
+	return receivers, nil
+}
+
+// CheckMessages answers WeChat's check of an account's message address, which
+// comes with the parameters of the query: it returns the text that has to be
+// the whole answer. It refuses with KindSign, without a word of the query, and
+// with KindNotFound when there is no such account or it takes no messages.
+func (s *Service) CheckMessages(accountName string, query url.Values) (echo string, err error) {
+	receiver := s.receivers[accountName]
+	if receiver == nil {
+		return "", notFound("account that takes messages")
+	}
+	q, err := message.ParseQuery(query)
+	if err == nil {
+		// A stale check is harmless: it learns what it sent.
+		echo, err = receiver.Echo(q)
+	}
+	if err != nil {
+		return "", messageRefused(err)
+	}
+	return echo, nil
+}
+
+// TakeMessage takes a message that WeChat pushes to an account. It returns nil
+// when WeChat may be told success: the message is genuine, and each client that
+// subscribed will be told, which is on stable storage, or was before.
+// Refusals are KindSign, KindTimestamp, KindParam and KindNotFound, with
+// nothing changed; KindUnavailable when the store is in doubt, so that WeChat
+// repeats.
+func (s *Service) TakeMessage(ctx context.Context, accountName string, query url.Values, body []byte) error {
+	receiver := s.receivers[accountName]
+	if receiver == nil {
+		return notFound("account that takes messages")
+	}
+	q, err := message.ParseQuery(query)
+	if err != nil {
+		return messageRefused(err)
+	}
+	m, err := receiver.Open(q, body)
+	if err != nil {
+		return messageRefused(err)
+	}
+	if err := s.checkMessageTime(q.Timestamp); err != nil {
+		return err
+	}
+	err = s.tellMessage(ctx, &pushed{
+		account:  s.accounts[accountName],
+		toUser:   m.ToUserName,
+		openID:   m.FromUserName,
+		msgType:  m.MsgType,
+		event:    m.Event,
+		eventKey: m.EventKey,
+		id:       m.MsgID,
+		at:       m.CreateTime,
+		raw:      m.Raw,
+		json:     m.Format == message.FormatJSON,
+	})
+	if known, ok := errors.AsType[*Error](err); err != nil && (!ok || known.Kind != KindTooLarge) {
+		// Whatever went wrong here, WeChat has to send it again.
+		return &Error{Kind: KindUnavailable, Message: "cannot take this now", Err: err}
+	}
+	return err
+}
+
+func (s *Service) checkMessageTime(timestamp string) error {
+	seconds, err := strconv.ParseInt(timestamp, 10, 64)
+	if err != nil || s.rt.now().Sub(time.Unix(seconds, 0)).Abs() > messageWindow {
+		return &Error{Kind: KindTimestamp, Message: "message is too old or from the future"}
+	}
+	return nil
+}
+
+// messageRefused is the refusal of a push that was not believed, in words that
+// tell a prober nothing; the log gets the cause, which quotes nothing.
+func messageRefused(err error) error {
+	if errors.Is(err, message.ErrForm) {
+		return &Error{Kind: KindParam, Message: "message is malformed", Err: err}
+	}
+	return &Error{Kind: KindSign, Message: "message refused", Err: err}
+}
