@@ -159,12 +159,19 @@ func (a *App) build(r *resolver) *relay.Config {
 	return config
 }
 
-// onlyAccounts are the accounts of a merchant that names none: the only one.
+// onlyAccounts are the accounts of a merchant that names none: the only one in
+// which a buyer can pay. Website apps log in and nothing else.
 func (a *App) onlyAccounts() []string {
-	if len(a.Accounts) != 1 {
+	var names []string
+	for _, account := range a.Accounts {
+		if account.Kind != string(relay.AccountWebsiteApp) {
+			names = append(names, account.Name)
+		}
+	}
+	if len(names) != 1 {
 		return nil
 	}
-	return []string{a.Accounts[0].Name}
+	return names
 }
 
 // someLocalURL stands for a public_url whose port is only known in Start.

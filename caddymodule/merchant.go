@@ -27,7 +27,7 @@ type Merchant struct {
 
 	// Accounts names the accounts whose app ids are bound to the merchant
 	// number; of several, the first of the kind needed is used. The default
-	// is the only account when there is one.
+	// is the only account when there is one, website apps left out.
 	Accounts []string `json:"accounts,omitempty"`
 
 	// SubMchID makes MchID the number of a service provider, who collects for

@@ -139,7 +139,7 @@ var (
 	errSnapshot  = errors.New("the user is one of WeChat's limited view")
 	errCodeSpent = errors.New("the code was used before, is too old or none")
 	errLoginRate = errors.New("too many logins in a minute")
-	errLoginBusy = errors.New("WeChat is busy")
+	errLoginBusy = errors.New("WeChat is busy, or was not heard")
 )
 
 // notIdentified decides what becomes of a browser whose code told nobody. A

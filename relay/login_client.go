@@ -71,8 +71,8 @@ func showsProfile(granted string) bool {
 func loginError(err error) error {
 	known, ok := errors.AsType[*errcode.Error](err)
 	switch {
-	case !ok:
-		return err
+	case !ok: // no answer, or none that makes sense
+		return fmt.Errorf("%w: %w", errLoginBusy, err)
 	case known.CodeSpent():
 		return fmt.Errorf("%w: %w", errCodeSpent, err)
 	case known.Code == errcode.TooMany:
