@@ -245,13 +245,13 @@ func (s *Shop) serveLoginCallback(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/shop/", http.StatusSeeOther)
 			return
 		}
-		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: "this login was not begun in this browser, or it took too long"})
+		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: "登录不是在此浏览器开始的，或已超时 (this login was not begun in this browser, or it took too long)"})
 		return
 	}
 	if query.Get("ticket") == "" {
-		message := "nobody logged in"
+		message := "没有登录 (nobody logged in)"
 		if query.Get("error") == "access_denied" {
-			message = "the login was refused; you can still buy as a guest"
+			message = "登录被拒绝，仍可以游客身份购买 (the login was refused; you can still buy as a guest)"
 		}
 		s.show(w, r, http.StatusForbidden, "message.html", shown{Message: message})
 		return
