@@ -17,26 +17,34 @@ import (
 	"github.com/wxrelay/wxrelay/relay/sandbox"
 )
 
-// installed puts the plugin beside its script, once, from the lock file.
-var installed = sync.OnceValue(func() error {
-	if _, err := exec.LookPath("npm"); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join("axios", "node_modules", "wechatpay-axios-plugin")); err == nil {
+// packages are libraries of Node.js, each with a script beside it that uses it.
+var packages = map[string]func() error{
+	"axios": install("axios", "wechatpay-axios-plugin"),
+	"login": install("login", "wechat-oauth"),
+}
+
+// install puts a library beside its script, once, from the lock file.
+func install(dir, name string) func() error {
+	return sync.OnceValue(func() error {
+		if _, err := exec.LookPath("npm"); err != nil {
+			return err
+		}
+		if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err == nil {
+			return nil
+		}
+		npm := exec.Command("npm", "ci", "--no-audit", "--no-fund")
+		npm.Dir = dir
+		if out, err := npm.CombinedOutput(); err != nil {
+			return errors.New("npm ci: " + err.Error() + ": " + string(out))
+		}
 		return nil
-	}
-	npm := exec.Command("npm", "ci", "--no-audit", "--no-fund")
-	npm.Dir = "axios"
-	if out, err := npm.CombinedOutput(); err != nil {
-		return errors.New("npm ci: " + err.Error() + ": " + string(out))
-	}
-	return nil
-})
+	})
+}
 
 // needNode skips where there is no Node.js, except in CI.
-func needNode(t *testing.T) {
+func needNode(t *testing.T, dir string) {
 	t.Helper()
-	err := installed()
+	err := packages[dir]()
 	switch {
 	case err == nil:
 	case errors.Is(err, exec.ErrNotFound) && os.Getenv("WXRELAY_CI") == "":
@@ -46,22 +54,15 @@ func needNode(t *testing.T) {
 	}
 }
 
-// axios lets the plugin act and decodes what came of it.
-func axios(t *testing.T, w *wechat, action string, input map[string]any, result any) {
+// runNode lets a script act and decodes what came of it.
+func runNode(t *testing.T, dir, action string, env []string, input map[string]any, result any) {
 	t.Helper()
 	text, err := json.Marshal(input)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.CommandContext(t.Context(), "node", filepath.Join("axios", "peer.mjs"), action)
-	node.Env = os.Environ()
-	if w != nil {
-		trusted := filepath.Join(t.TempDir(), "sandbox.pem")
-		if err := os.WriteFile(trusted, []byte(pemOf(t, "CERTIFICATE", w.Certificate().Raw)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		node.Env = append(node.Env, "NODE_EXTRA_CA_CERTS="+trusted)
-	}
+	node := exec.CommandContext(t.Context(), "node", filepath.Join(dir, "peer.mjs"), action)
+	node.Env = append(os.Environ(), env...)
 	var out, failure bytes.Buffer
 	node.Stdin, node.Stdout, node.Stderr = bytes.NewReader(text), &out, &failure
 	if err := node.Run(); err != nil {
@@ -70,6 +71,20 @@ func axios(t *testing.T, w *wechat, action string, input map[string]any, result 
 	if err := json.Unmarshal(out.Bytes(), result); err != nil {
 		t.Fatalf("%s answered %s: %v", action, &out, err)
 	}
+}
+
+// axios lets the plugin act and decodes what came of it.
+func axios(t *testing.T, w *wechat, action string, input map[string]any, result any) {
+	t.Helper()
+	var env []string
+	if w != nil {
+		trusted := filepath.Join(t.TempDir(), "sandbox.pem")
+		if err := os.WriteFile(trusted, []byte(pemOf(t, "CERTIFICATE", w.Certificate().Raw)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, "NODE_EXTRA_CA_CERTS="+trusted)
+	}
+	runNode(t, "axios", action, env, input, result)
 }
 
 // axiosMerchant is what the plugin is made with.
@@ -139,7 +154,7 @@ func openV2(t *testing.T, n *note, key string) axiosResource {
 // verifies every answer.
 func TestAxiosV3(t *testing.T) {
 	t.Parallel()
-	needNode(t)
+	needNode(t, "axios")
 	c := sandbox.DefaultCredentials()
 	scene := map[string]any{"payer_client_ip": "203.0.113.7", "h5_info": map[string]any{"type": "Wap"}}
 	for name, order := range map[string]struct {
@@ -195,7 +210,7 @@ func TestAxiosV3(t *testing.T) {
 // TestAxiosV2 does the same in XML, by both algorithms.
 func TestAxiosV2(t *testing.T) {
 	t.Parallel()
-	needNode(t)
+	needNode(t, "axios")
 	c := sandbox.DefaultCredentials()
 	for name, order := range map[string]struct {
 		trade, appID, signType string

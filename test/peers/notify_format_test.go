@@ -107,7 +107,7 @@ func TestNotifyWeChatV3(t *testing.T) {
 	})
 	t.Run("wechatpay-axios-plugin", func(t *testing.T) {
 		t.Parallel()
-		needNode(t)
+		needNode(t, "axios")
 		paid := openV3(t, n, newTell, map[string]string{key.ID(): string(key.PublicPEM())})
 		if !paid.Verified || paid.Resource.OutTradeNo != "A000000001" || paid.Resource.MchID != clientID || paid.Resource.TradeState != "SUCCESS" {
 			t.Errorf("the notification says %+v", paid)
@@ -171,7 +171,7 @@ func TestNotifyWeChatV2(t *testing.T) {
 			if err != nil || notice.MchId != clientID || refund.OutRefundNo != "R000000001" || refund.RefundFee != "40" || refund.RefundStatus != "SUCCESS" {
 				t.Errorf("the refund notice says %+v %+v, %v", notice, refund, err)
 			}
-			needNode(t)
+			needNode(t, "axios")
 			if opened := openV2(t, n, newTell); !opened.Verified || opened.Resource.MchIDV2 != clientID || opened.Resource.TotalFee != "100" {
 				t.Errorf("the plugin reads %+v", opened)
 			}
