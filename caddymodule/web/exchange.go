@@ -40,6 +40,7 @@ const (
 	allowPost = "POST"
 	allowOnce = "GET" // of what a HEAD would use up
 	allowBoth = "GET, HEAD, POST"
+	allowPage = "GET, HEAD, OPTIONS" // for pages of other sites
 )
 
 var endpoints = [routeCount]endpoint{
@@ -78,6 +79,8 @@ var endpoints = [routeCount]endpoint{
 	routeSessions:     {"mini_sessions", allowPost, false, (*exchange).createSession, (*exchange).refuseJSON},
 	routeDecrypt:      {"mini_decrypt", allowPost, false, (*exchange).decryptData, (*exchange).refuseJSON},
 	routeVerify:       {"mini_verify", allowPost, false, (*exchange).verifyData, (*exchange).refuseJSON},
+	routeJSSDK:        {"js_sdk", allowPage, false, (*exchange).signPage, (*exchange).refuseJSON},
+	routeScript:       {"js_sdk_script", allowGet, false, (*exchange).showScript, (*exchange).refuseJSON},
 }
 
 // ServeHTTP answers a request whose path Match knows; any other is not found.

@@ -206,6 +206,7 @@ func TestSecretPath_H04(t *testing.T) {
 	t.Parallel()
 	h := newFace(t, &fakeService{}, at("https://example.com/pay"))
 	for path, want := range map[string]bool{
+		"/pay/v1/js-sdk":            true,
 		"/pay/v1/tickets/" + ticket: true, "/pay/v1/orders/A1": false, "/v1/tickets/" + ticket: false, "/pay/login": false,
 	} {
 		if got := h.SecretPath(path); got != want {

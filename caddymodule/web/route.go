@@ -44,6 +44,8 @@ const (
 	routeSessions
 	routeDecrypt
 	routeVerify
+	routeJSSDK
+	routeScript
 	routeCount
 )
 
@@ -86,6 +88,10 @@ func findRoute(path string) (route, string) {
 		return routeKey, ""
 	case "/v1/mini-program/sessions":
 		return routeSessions, ""
+	case "/v1/js-sdk":
+		return routeJSSDK, ""
+	case "/v1/js-sdk.js":
+		return routeScript, ""
 	case "/v1/profit-sharing/receivers":
 		return routeAdmit, ""
 	case "/v1/profit-sharing/receivers/delete":
@@ -173,6 +179,8 @@ func (h *Handler) SecretPath(path string) bool {
 	switch rt, _ := h.find(path); rt {
 	case routeTicket, routeDecrypt, routeVerify:
 		return true
+	case routeJSSDK:
+		return true // its url is a page's, which may have come with a login's code
 	default:
 		return false
 	}

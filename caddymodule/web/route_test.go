@@ -47,6 +47,8 @@ var routeTable = map[route]*regexp.Regexp{
 	routeSessions:     regexp.MustCompile(`^/v1/mini-program/sessions$`),
 	routeDecrypt:      regexp.MustCompile(`(?s)^/v1/mini-program/sessions/([^/]+)/decrypt$`),
 	routeVerify:       regexp.MustCompile(`(?s)^/v1/mini-program/sessions/([^/]+)/verify$`),
+	routeJSSDK:        regexp.MustCompile(`^/v1/js-sdk$`),
+	routeScript:       regexp.MustCompile(`^/v1/js-sdk\.js$`),
 }
 
 // routePaths has one path for each route.
@@ -86,6 +88,8 @@ var routePaths = map[route]string{
 	routeSessions:     "/v1/mini-program/sessions",
 	routeDecrypt:      "/v1/mini-program/sessions/" + token + "/decrypt",
 	routeVerify:       "/v1/mini-program/sessions/" + token + "/verify",
+	routeJSSDK:        "/v1/js-sdk",
+	routeScript:       "/v1/js-sdk.js",
 }
 
 func TestEveryRouteHasPathAndEndpoint(t *testing.T) {
@@ -113,7 +117,7 @@ var foreignPaths = []string{
 	"/v1/profit-sharing", "/v1/profit-sharing/", "/v1/profit-sharing/S1/returns/", "/v1/profit-sharing/receivers/add",
 	"/checkout", "/checkout/", "/checkout/-/", "/checkout/-/a/b", "/checkout//status", "/checkout/x/qr.png",
 	"/wechat", "/wechat/notify", "/wechat/notify/", "/wechat/notify/a/b", "/wechat/callback/", "/wechat/health/x",
-	"/v1/mini-program", "/v1/mini-program/sessions/", "/v1/mini-program/sessions/s", "/v1/mini-program/sessions/s/decrypt/", "/v1/js-sdk", "/v1/js-sdk/",
+	"/v1/mini-program", "/v1/mini-program/sessions/", "/v1/mini-program/sessions/s", "/v1/mini-program/sessions/s/decrypt/", "/v1/js-sdk/", "/v1/js-sdk.JS",
 	// Rows of section 4 that come later are not answered half.
 	"/v1/refunds", "/v1/refunds/", "/v1/refunds/R1/", "/v1/orders/A1/refunds/R1", "/login/", "/logins", "/v1/tickets", "/v1/tickets/t/x",
 	"/connect/oauth2/authorized", "/sns/userinfos", "/wechat/message/", "/wechat/message/shop/x", "/v1/notify-key/", "/v1/notify-key/x",

@@ -21,6 +21,7 @@ type Service interface {
 	Notified
 	Messages
 	MiniPrograms
+	Pages
 }
 
 // Authenticator checks signed requests.
@@ -103,4 +104,11 @@ type MiniPrograms interface {
 type Messages interface {
 	CheckMessages(account string, query url.Values) (echo string, err error)
 	TakeMessage(ctx context.Context, account string, query url.Values, body []byte) error
+}
+
+// Pages lets pages call WeChat's JS-SDK.
+type Pages interface {
+	SignPage(ctx context.Context, c *relay.Caller, pageURL string) (relay.PageSignature, error)
+	SignOwnPage(ctx context.Context, req relay.OwnPageRequest) (relay.PageSignature, error)
+	AllowsOrigin(origin string) bool
 }

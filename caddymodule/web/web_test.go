@@ -31,6 +31,7 @@ type fakeService struct {
 	fakeMini
 	fakeLogins
 	fakeMessages
+	fakePages
 
 	mu    sync.Mutex // guards calls
 	calls []string
