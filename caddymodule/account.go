@@ -99,6 +99,8 @@ func (a *Account) build(r *resolver, onSandbox bool) *relay.Account {
 	}
 	account.MessageToken = r.secret(block, "message_token", a.MessageToken)
 	account.MessageKey = r.secret(block, "message_key", a.MessageKey)
+	r.refuseExample(block, "message_token", account.MessageToken, sandbox.DefaultMessageToken, onSandbox)
+	r.refuseExample(block, "message_key", account.MessageKey, sandbox.DefaultMessageKey, onSandbox)
 	for _, f := range a.VerifyFiles {
 		account.VerifyFiles = append(account.VerifyFiles, relay.VerifyFile{Name: f.Name, Text: r.text(block, "verify_file", f.Text)})
 	}

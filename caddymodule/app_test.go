@@ -375,6 +375,8 @@ func TestAppRefuses(t *testing.T) {
 		{"negative ballast", `{"public_url": "http://localhost", "store": {"backend": "badger", "ballast": -1}}`, "store: "},
 		{"H15: the sandbox's secret for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "app_id": "wx8888888888888888", "secret": "` + sandbox.DefaultAppSecret + `"}]}`, "account a: secret: is the sandbox's"},
 		{"H15: the sandbox's v2 key for real", `{"public_url": "http://localhost", "merchants": [{"name": "m", "api_v2": {"key": "` + sandbox.DefaultAPIv2Key + `"}}]}`, "merchant m: api_v2 key: is the sandbox's"},
+		{"H15: the sandbox's message token for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "app_id": "wx8888888888888888", "secret": "x", "message_token": "` + sandbox.DefaultMessageToken + `"}]}`, "account a: message_token: is the sandbox's"},
+		{"H15: the sandbox's message key for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "app_id": "wx8888888888888888", "secret": "x", "message_token": "mine", "message_key": "` + sandbox.DefaultMessageKey + `"}]}`, "account a: message_key: is the sandbox's"},
 		{"H15: the secret of the sandbox's mini-program for real", `{"public_url": "http://localhost", "accounts": [{"name": "a", "kind": "mini_program", "app_id": "wx8888888888888888", "secret": "` + sandbox.DefaultMiniProgramSecret + `"}]}`, "account a: secret: is the sandbox's"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -117,3 +117,55 @@ func TestMessages(t *testing.T) {
 		t.Errorf("the shop was told %d times: %s", n, fmt.Sprint(shop.all()))
 	}
 }
+
+// TestExampleTakesMessages: the sandbox checks the example's message address
+// and pushes what somebody writes and does, sealed and doubled, to a client
+// that subscribed; in the clear nothing is taken.
+func TestExampleTakesMessages(t *testing.T) {
+	t.Parallel()
+	shop := newReceiver(t)
+	s := startExample(t, nil, "			allow_origin", "			messages "+shop.url+"/messages\n			allow_origin")
+	push := func(more string) (success bool) {
+		t.Helper()
+		a := post(t, s.http, s.platform+"/sandbox/message", `{"url":"`+s.url+`/wechat/message/demo",`+more+`}`)
+		var result struct {
+			Success bool `json:"success"`
+		}
+		if err := json.Unmarshal(a.body, &result); err != nil || a.status != http.StatusOK {
+			t.Fatalf("pushing = %s, %v", a, err)
+		}
+		return result.Success
+	}
+	for _, tt := range []struct {
+		name, request string
+		want          bool
+	}{
+		{"check", `"check":true`, true},
+		{"check with another token", `"check":true,"token":"other"`, false},
+		{"text", `"mode":"aes","type":"text","text":"你好","twice":true`, true},
+		{"event in JSON", `"mode":"aes","type":"event","event":"SCAN","event_key":"table7","format":"json"`, true},
+		{"in the clear", `"mode":"plain","type":"text","text":"clear"`, false},
+		{"sealed with another key", `"mode":"aes","type":"text","text":"other","message_key":"` + strings.Repeat("k", 43) + `"`, false},
+	} {
+		if got := push(tt.request); got != tt.want {
+			t.Errorf("%s: success %t, want %t", tt.name, got, tt.want)
+		}
+	}
+	shop.await(t, 2)
+	events := newShop(s.url, shopID, "0123456789abcdef0123456789ABCDEF").allEvents(t)
+	if len(events) != 2 {
+		t.Fatalf("%d events, want one of the text and one of the scan: %+v", len(events), events)
+	}
+	for _, e := range events {
+		n := shop.awaitOf(t, e.ID, 1)
+		if err := checkStandard(&n, "abcdef0123456789ABCDEF0123456789"); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(n.body, "你好") && !strings.Contains(n.body, `"event_key":"table7"`) {
+			t.Errorf("told %s", n.body)
+		}
+	}
+	if n := len(shop.all()); n != 2 {
+		t.Errorf("the shop was told %d times, want 2", n)
+	}
+}
