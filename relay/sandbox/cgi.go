@@ -35,9 +35,10 @@ const maxCustomMessage = 2048
 
 // cgiCall is a call of an account that showed a good access token.
 type cgiCall struct {
-	AppID string
-	Query url.Values
-	Body  []byte
+	AppID       string
+	Query       url.Values
+	ContentType string
+	Body        []byte
 }
 
 // cgiRoutes adds the calls below /cgi-bin.
@@ -57,6 +58,8 @@ func (s *Sandbox) cgiRoutes(mux *http.ServeMux) {
 		"/cgi-bin/getcallbackip":       {http.MethodGet, cgiAPI, nil, (*Sandbox).callbackAddresses},
 		"/cgi-bin/get_api_domain_ip":   {http.MethodGet, cgiAPI, nil, (*Sandbox).callbackAddresses},
 		"/cgi-bin/message/custom/send": {http.MethodPost, cgiAPI, nil, (*Sandbox).sendCustom},
+		"/cgi-bin/media/upload":        {http.MethodPost, cgiAPI, nil, (*Sandbox).uploadMedia},
+		"/cgi-bin/media/get":           {http.MethodGet, cgiAPI, nil, (*Sandbox).getMedia},
 		"/cgi-bin/clear_quota":         {http.MethodPost, cgiAPI, nil, (*Sandbox).clearQuota},
 	} {
 		add(path, s.serveCGI(api.method, api.operation, api.kinds, api.do))
@@ -95,12 +98,12 @@ func (s *Sandbox) serveCGI(
 		if s.cgiFault(w, r, operation) {
 			return
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMedia))
 		if err != nil {
 			s.writeCGI(w, &wxContentLength)
 			return
 		}
-		c := &cgiCall{Query: r.URL.Query(), Body: body}
+		c := &cgiCall{Query: r.URL.Query(), ContentType: r.Header.Get("Content-Type"), Body: body}
 		wrong := wrongMethod(r, method)
 		if wrong == nil {
 			wrong = s.admitCGI(c, operation, kinds)
@@ -108,6 +111,10 @@ func (s *Sandbox) serveCGI(
 		var reply any
 		if wrong == nil {
 			reply, wrong = do(s, c)
+		}
+		if file, ok := reply.(*mediaFile); ok && wrong == nil {
+			writeMedia(w, file)
+			return
 		}
 		if wrong != nil {
 			reply = wrong

@@ -96,6 +96,7 @@ type Sandbox struct {
 	accountTokens *accountTokens
 	calls         *callTally
 	inbox         *inbox
+	media         *mediaBox
 	pages         *page.Set
 	shop          *shop.Shop // nil without a demo shop
 	mux           *http.ServeMux
@@ -137,6 +138,7 @@ func New(o Options) (*Sandbox, error) {
 		accountTokens: newAccountTokens(o.Now),
 		calls:         &callTally{},
 		inbox:         &inbox{},
+		media:         &mediaBox{},
 		pages:         pages,
 		shop:          demo,
 	}

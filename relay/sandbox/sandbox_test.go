@@ -370,6 +370,17 @@ func TestConcurrentUse(t *testing.T) {
 			refundQuery("R"+number).send(t, s)
 			post(t, s, "/sandbox/refund", `{"out_trade_no":"`+number+`","amount":1}`)
 			billing("bill_date=2026-11-22").send(t, s)
+			token := stable(t, s, i%5 == 0).AccessToken
+			get(s, "/cgi-bin/ticket/getticket?type=jsapi&access_token="+token)
+			get(s, oldTarget)
+			get(s, "/connect/qrconnect?"+websiteQuery("s"))
+			for _, waiting := range s.scans.open() {
+				post(t, s, "/sandbox/scan/"+waiting.ID, `{"decision":"allow"}`)
+				get(s, "/sandbox/wait/"+waiting.Key+"/go")
+			}
+			get(s, sessionTarget(miniLogin(t, s, `{}`)))
+			post(t, s, "/sandbox/mini-data", `{}`)
+			get(s, "/sandbox/calls")
 			closing(number).send(t, s)
 			get(s, "/sandbox")
 			get(s, "/sandbox/live")
