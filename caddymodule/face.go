@@ -22,9 +22,10 @@ type face struct {
 	web   *web.Handler
 }
 
-// init makes a closed face for the paths below an address.
-func (f *face) init(publicURL *url.URL) {
-	f.match = web.Matcher(publicURL)
+// init makes a closed face for the paths below an address; api says whether
+// those of WeChat's server interface are among them.
+func (f *face) init(publicURL *url.URL, api bool) {
+	f.match = web.Matcher(publicURL, api)
 	f.ready = make(chan struct{})
 }
 

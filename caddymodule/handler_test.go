@@ -21,7 +21,7 @@ import (
 func waitingHandler(tb testing.TB) *Handler {
 	tb.Helper()
 	h := &Handler{app: new(App)}
-	h.app.face.init(&url.URL{Scheme: "http", Host: "localhost", Path: "/pay"})
+	h.app.face.init(&url.URL{Scheme: "http", Host: "localhost", Path: "/pay"}, false)
 	return h
 }
 

@@ -15,7 +15,6 @@ const (
 	GrantCode         GrantKind = "code"          // GET /connect/oauth2/authorize; redeemed once
 	GrantUserToken    GrantKind = "user_token"    // GET /sns/oauth2/access_token
 	GrantRefreshToken GrantKind = "refresh_token" // GET /sns/oauth2/access_token
-	GrantAPIToken     GrantKind = "api_token"     // GET /cgi-bin/token through the relay
 	GrantMiniSession  GrantKind = "mini_session"  // POST /v1/mini-program/sessions
 )
 

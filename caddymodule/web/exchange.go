@@ -41,6 +41,7 @@ const (
 	allowOnce = "GET" // of what a HEAD would use up
 	allowBoth = "GET, HEAD, POST"
 	allowPage = "GET, HEAD, OPTIONS" // for pages of other sites
+	allowAPI  = "GET, POST"
 )
 
 var endpoints = [routeCount]endpoint{
@@ -78,6 +79,9 @@ var endpoints = [routeCount]endpoint{
 	routeUserAuth:     {"user_auth", allowOnce, false, (*exchange).checkUserToken, (*exchange).refuseAsWeChat},
 	routeSessions:     {"mini_sessions", allowPost, false, (*exchange).createSession, (*exchange).refuseJSON},
 	routeDecrypt:      {"mini_decrypt", allowPost, false, (*exchange).decryptData, (*exchange).refuseJSON},
+	routeAPI:          {"api", allowAPI, false, (*exchange).callAPI, (*exchange).refuseAPI},
+	routeAPIToken:     {"api_token", allowOnce, false, (*exchange).giveToken, (*exchange).refuseAsWeChat},
+	routeAPIStable:    {"api_stable_token", allowPost, false, (*exchange).giveStableToken, (*exchange).refuseAsWeChat},
 	routeVerify:       {"mini_verify", allowPost, false, (*exchange).verifyData, (*exchange).refuseJSON},
 	routeJSSDK:        {"js_sdk", allowPage, false, (*exchange).signPage, (*exchange).refuseJSON},
 	routeScript:       {"js_sdk_script", allowGet, false, (*exchange).showScript, (*exchange).refuseJSON},

@@ -14,6 +14,7 @@ import (
 	"github.com/wxrelay/wxrelay/internal/safehttp"
 	"github.com/wxrelay/wxrelay/internal/strictjson"
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
 
 const (
@@ -38,9 +39,8 @@ type signed struct {
 // authenticate reads the body and checks the signature, in the order of
 // contract section 3.4. Nothing of the body or the query is looked at before.
 func (x *exchange) authenticate() (signed, error) {
-	if x.r.Header.Get(safehttp.MarkerHeader) != "" {
-		// A relay's own call for a client must not come back in (threats F10).
-		return signed{}, &relay.Error{Kind: relay.KindNoAuth, Message: "calls made by a relay are not taken here"}
+	if err := x.fromRelay(); err != nil {
+		return signed{}, err
 	}
 	body, err := x.readBody(bodyTime)
 	if err != nil {
@@ -65,6 +65,15 @@ func (x *exchange) authenticate() (signed, error) {
 	}
 	x.clientID = s.caller.Client.ID
 	return s, nil
+}
+
+// fromRelay refuses a relay's own call for a client that comes back in (threats
+// F10).
+func (x *exchange) fromRelay() error {
+	if x.r.Header.Get(safehttp.MarkerHeader) != "" {
+		return &relay.Error{Kind: relay.KindNoAuth, Message: "calls made by a relay are not taken here"}
+	}
+	return nil
 }
 
 // compat takes the fields of a v2-style request, where the route may be
@@ -130,8 +139,13 @@ func (x *exchange) namesPath(s *signed) error {
 
 // readBody reads the body once, up to maxBody bytes, within the time given.
 func (x *exchange) readBody(within time.Duration) ([]byte, error) {
-	if x.r.ContentLength > maxBody {
-		return nil, x.tooLarge()
+	return x.readUpTo(maxBody, within)
+}
+
+// readUpTo reads the body once, up to limit bytes, within the time given.
+func (x *exchange) readUpTo(limit int64, within time.Duration) ([]byte, error) {
+	if x.r.ContentLength > limit {
+		return nil, x.tooLarge(limit)
 	}
 	if len(x.r.TransferEncoding) > 0 {
 		// net/http does not tell whether a length came beside the chunks, by
@@ -146,9 +160,9 @@ func (x *exchange) readBody(within time.Duration) ([]byte, error) {
 	if err := rc.SetReadDeadline(x.now().Add(within)); err == nil {
 		defer func() { _ = rc.SetReadDeadline(time.Time{}) }()
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, x.tooLarge()
+		return nil, x.tooLarge(limit)
 	}
 	if err != nil {
 		x.hangUp()
@@ -158,9 +172,9 @@ func (x *exchange) readBody(within time.Duration) ([]byte, error) {
 }
 
 // tooLarge refuses a body without reading the rest of it.
-func (x *exchange) tooLarge() error {
+func (x *exchange) tooLarge(limit int64) error {
 	x.hangUp()
-	return &relay.Error{Kind: relay.KindTooLarge, Message: "the body is larger than 65536 bytes"}
+	return &relay.Error{Kind: relay.KindTooLarge, Message: "the body is larger than " + strconv.FormatInt(limit, 10) + " bytes", WeChatCode: errcode.TooLarge}
 }
 
 // hangUp ends the connection after the answer. HTTP/2 ends the stream by

@@ -3,6 +3,8 @@ package web
 import (
 	"net/url"
 	"strings"
+
+	"github.com/wxrelay/wxrelay/relay"
 )
 
 // route is one row of contract section 4.
@@ -46,6 +48,9 @@ const (
 	routeVerify
 	routeJSSDK
 	routeScript
+	routeAPI
+	routeAPIToken
+	routeAPIStable
 	routeCount
 )
 
@@ -114,6 +119,13 @@ func findRoute(path string) (route, string) {
 		return routeUserInfo, ""
 	case "/sns/auth":
 		return routeUserAuth, ""
+	case relay.APITokenPath:
+		return routeAPIToken, ""
+	case relay.APIStableTokenPath:
+		return routeAPIStable, ""
+	}
+	if rest, ok := strings.CutPrefix(path, relay.APIPrefix); ok && rest != "" {
+		return routeAPI, path
 	}
 	for i := range families {
 		rest, ok := strings.CutPrefix(path, families[i].path)
@@ -153,9 +165,10 @@ func routePrefix(publicURL *url.URL) string {
 }
 
 // Matcher is Handler.Match before there is a Handler: it tells which paths are
-// the relay's below a public address.
-func Matcher(publicURL *url.URL) func(path string) bool {
-	return (&Handler{prefix: routePrefix(publicURL)}).Match
+// the relay's below a public address; api says whether those of WeChat's
+// server interface are.
+func Matcher(publicURL *url.URL, api bool) func(path string) bool {
+	return (&Handler{prefix: routePrefix(publicURL), api: api}).Match
 }
 
 // Match reports whether the path, in the form of PathOf, is one of the
@@ -170,7 +183,11 @@ func (h *Handler) find(path string) (route, string) {
 	if !ok {
 		return routeNone, ""
 	}
-	return findRoute(rest)
+	rt, param := findRoute(rest)
+	if !h.api && (rt == routeAPI || rt == routeAPIToken || rt == routeAPIStable) {
+		return routeNone, "" // somebody else's scripts
+	}
+	return rt, param
 }
 
 // SecretPath reports whether a path, in the form of PathOf, names something

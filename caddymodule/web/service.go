@@ -18,6 +18,7 @@ type Service interface {
 	Cashier
 	Logins
 	CodeRelay
+	ServerAPI
 	Notified
 	Messages
 	MiniPrograms
@@ -86,6 +87,15 @@ type CodeRelay interface {
 	RefreshUserToken(ctx context.Context, clientID, refreshToken string) (relay.UserToken, error)
 	UserOf(ctx context.Context, accessToken, openID string) (relay.LoginUser, error)
 	CheckUserToken(ctx context.Context, accessToken, openID string) error
+}
+
+// ServerAPI is WeChat's server interface in the name of an account.
+type ServerAPI interface {
+	// OffersAPI reports whether any client may use it.
+	OffersAPI() bool
+	APIToken(ctx context.Context, c *relay.Caller, path string) (relay.APIToken, error)
+	AuthenticateAPIToken(token string) (*relay.Caller, error)
+	CallAPI(ctx context.Context, c *relay.Caller, req relay.APIRequest) (relay.APIAnswer, error)
 }
 
 // Notified takes what WeChat tells.

@@ -37,6 +37,8 @@ var snsQueries = map[route]string{
 	routeRefreshToken: "&appid=1000000000000001&refresh_token=r1&grant_type=refresh_token",
 	routeUserInfo:     "&access_token=a1&openid=o1",
 	routeUserAuth:     "&access_token=a1&openid=o1",
+	routeAPI:          "&access_token=a1",
+	routeAPIToken:     "&appid=1000000000000001&secret=right&grant_type=client_credential",
 }
 
 var snsToken = relay.UserToken{

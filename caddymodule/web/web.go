@@ -75,6 +75,8 @@ type Handler struct {
 	now       func() time.Time
 	origin    string // scheme and host of the public address
 	prefix    string // its path without the last slash
+	api       bool   // the paths of WeChat's server interface are the relay's
+	uploads   chan struct{}
 	cookie    cookieForm
 	drained   chan struct{} // closed by Drain
 	drain     func()
@@ -101,6 +103,8 @@ func New(o Options) (*Handler, error) {
 		now:       o.Now,
 		origin:    o.PublicURL.Scheme + "://" + o.PublicURL.Host,
 		prefix:    prefix,
+		api:       o.Service.OffersAPI(),
+		uploads:   make(chan struct{}, maxUploads),
 		cookie:    cookieFor(o.PublicURL),
 		drained:   make(chan struct{}),
 	}

@@ -32,6 +32,7 @@ type fakeService struct {
 	fakeLogins
 	fakeMessages
 	fakePages
+	fakeServerAPI
 
 	mu    sync.Mutex // guards calls
 	calls []string

@@ -62,7 +62,7 @@ func testGrants(t *testing.T, b Backend) {
 		h, err2 := rd.Grant(other.GrantKey)
 		wantEqual(t, "Grant of another kind", h, *other)
 		for _, k := range []relay.GrantKey{
-			{Kind: relay.GrantAPIToken, Hash: "h1"}, grantKey("h"), grantKey("h10"), grantKey(""), {Kind: "ticket\x00h1"}, {Hash: "h1"},
+			{Kind: relay.GrantMiniSession, Hash: "h1"}, grantKey("h"), grantKey("h10"), grantKey(""), {Kind: "ticket\x00h1"}, {Hash: "h1"},
 		} {
 			_, err := rd.Grant(k)
 			wantIs(t, fmt.Sprintf("Grant of %q", k), err, relay.ErrNotFound)
@@ -94,7 +94,7 @@ func testGrantsByExpiry(t *testing.T, b Backend) {
 	s = b.Reopen(t, s)
 	wantExpired(t, s, minute(99), 9, "late", "middle", "early")
 	// Of equal times, each stands for itself.
-	for _, kind := range []relay.GrantKind{relay.GrantCode, relay.GrantAPIToken} {
+	for _, kind := range []relay.GrantKind{relay.GrantCode, relay.GrantMiniSession} {
 		g := grant("late", minute(1))
 		g.Kind = kind
 		putGrant(t, s, g)

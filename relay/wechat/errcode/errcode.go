@@ -42,9 +42,11 @@ const (
 	NeedsGET         = 43001
 	NeedsPOST        = 43002
 	NeedsHTTPS       = 43003
+	TooLarge         = 45002
 	DailyQuota       = 45009 // spent until midnight in Beijing
 	TooMany          = 45011 // per minute
 	NotAuthorised    = 48001 // the account may not, or the scope is too small
+	BadData          = 47001 // neither JSON nor XML
 	Restricted       = 50002
 	IPAwaits         = 89501 // the administrator has not confirmed the caller's address
 	IPRefused        = 89503

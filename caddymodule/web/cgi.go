@@ -1,0 +1,220 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/wxrelay/wxrelay/internal/strictjson"
+	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
+)
+
+const (
+	// uploadTime is how long a client may take to send the body of a call,
+	// which may be a picture.
+	uploadTime = 20 * time.Second
+	// maxUploads bounds how many bodies larger than maxBody are in memory at a
+	// time: who sends one has not shown yet that it is a client.
+	maxUploads = 16
+
+	parameterToken   = "access_token"
+	parameterAccount = "account"
+)
+
+// isSigned reports whether a call is signed as the relay's own are. Others
+// come from libraries that take the relay for WeChat, and are answered so.
+func (x *exchange) isSigned() bool { return len(x.r.Header.Values("Authorization")) > 0 }
+
+func (x *exchange) refuseAPI(f failure) error {
+	if x.isSigned() {
+		return x.refuseJSON(f)
+	}
+	return x.refuseAsWeChat(f)
+}
+
+// callAPI passes a call of WeChat's server interface on.
+func (x *exchange) callAPI() error {
+	if err := x.fromRelay(); err != nil {
+		return err
+	}
+	query, err := x.apiQuery()
+	if err != nil {
+		return err
+	}
+	req := relay.APIRequest{Method: x.r.Method, Path: x.param, Query: query, ContentType: x.r.Header.Get("Content-Type")}
+	var caller *relay.Caller
+	if x.isSigned() {
+		req.Account = query.Get(parameterAccount)
+		query.Del(parameterAccount)
+		caller, err = x.signedCall(&req)
+	} else {
+		caller, err = x.tokenCall(&req)
+	}
+	if err != nil {
+		return err
+	}
+	if req.Method == http.MethodGet && len(req.Body) > 0 {
+		return paramError("", "a GET has no body")
+	}
+	answer, err := x.service.CallAPI(x.r.Context(), caller, req)
+	if err != nil {
+		return err
+	}
+	return x.writeAPI(&answer)
+}
+
+// apiQuery reads the parameters of a call. Those of the relay's own stand
+// there once: of two, WeChat or a proxy might read the other (threats C14).
+func (x *exchange) apiQuery() (url.Values, error) {
+	query, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, paramError("", "the query is malformed")
+	}
+	for _, name := range []string{parameterToken, parameterAccount} {
+		if len(query[name]) > 1 {
+			return nil, paramError(name, "is given twice")
+		}
+	}
+	return query, nil
+}
+
+// signedCall checks a call that is signed by its header. It shows no token.
+func (x *exchange) signedCall(req *relay.APIRequest) (*relay.Caller, error) {
+	if req.Query.Has(parameterToken) {
+		return nil, paramError(parameterToken, "the call is signed by its Authorization header; leave out access_token")
+	}
+	if err := x.readUpload(req); err != nil {
+		return nil, err
+	}
+	caller, err := x.service.Authenticate(relay.SignedRequest{
+		Method: x.r.Method, Target: targetOf(x.r), Authorization: x.r.Header.Values("Authorization"), Body: req.Body,
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.clientID = caller.Client.ID
+	if req.Method == http.MethodGet {
+		return caller, nil
+	}
+	return caller, x.service.CheckNonce(x.r.Context(), caller)
+}
+
+// tokenCall checks a call that shows a token, before its body is read.
+func (x *exchange) tokenCall(req *relay.APIRequest) (*relay.Caller, error) {
+	token := req.Query.Get(parameterToken)
+	if token == "" {
+		return nil, asWeChat(errcode.MissingToken, "access_token missing")
+	}
+	caller, err := x.service.AuthenticateAPIToken(token)
+	if err != nil {
+		return nil, err
+	}
+	x.clientID = caller.Client.ID
+	req.Query.Del(parameterToken)
+	return caller, x.readUpload(req)
+}
+
+// readUpload reads the body of a call. Large ones wait for nobody: when too
+// many are on their way the next is refused.
+func (x *exchange) readUpload(req *relay.APIRequest) (err error) {
+	if x.r.ContentLength < 0 || x.r.ContentLength > maxBody {
+		select {
+		case x.uploads <- struct{}{}:
+			defer func() { <-x.uploads }()
+		default:
+			x.hangUp()
+			return &relay.Error{Kind: relay.KindUnavailable, Message: "too many uploads at once; try again in a moment"}
+		}
+	}
+	req.Body, err = x.readUpTo(relay.MaxAPIBody, uploadTime)
+	return err
+}
+
+// writeAPI passes an answer on. It comes from WeChat, but what is in it a
+// client may have put there, and it is sent from the relay's own origin: no
+// browser may take it for a page (threats I12).
+func (x *exchange) writeAPI(a *relay.APIAnswer) error {
+	h := x.w.Header()
+	if a.ContentType != "" {
+		h.Set("Content-Type", a.ContentType)
+	} else {
+		h.Set("Content-Type", "application/octet-stream")
+	}
+	if a.ContentDisposition != "" {
+		h.Set("Content-Disposition", a.ContentDisposition)
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	x.w.WriteHeader(a.Status)
+	_, err := x.w.Write(a.Body)
+	return err
+}
+
+// giveToken is GET /cgi-bin/token.
+func (x *exchange) giveToken() error {
+	p, err := x.parameters(snsCall{snsGrantType, snsAppID, snsSecret})
+	if err != nil {
+		return err
+	}
+	return x.writeToken(relay.APITokenPath, p["grant_type"], p["appid"], p["secret"])
+}
+
+// stableTokenRequest is the body of a call for a stable token. That a renewal
+// is forced is let pass and changes nothing: a client's token is new each
+// time, and the account's is the relay's to renew.
+type stableTokenRequest struct {
+	GrantType    string `json:"grant_type"`
+	AppID        string `json:"appid"`
+	Secret       string `json:"secret"`
+	ForceRefresh bool   `json:"force_refresh"`
+}
+
+// giveStableToken is POST /cgi-bin/stable_token.
+func (x *exchange) giveStableToken() error {
+	body, err := x.readBody(bodyTime)
+	if err != nil {
+		return err
+	}
+	var req stableTokenRequest
+	if err := strictjson.Decode(body, &req, strictjson.Options{AllowUnknown: true}); err != nil {
+		return asWeChat(errcode.BadData, "data format error")
+	}
+	for _, p := range []struct {
+		value string
+		snsParameter
+	}{{req.GrantType, snsGrantType}, {req.AppID, snsAppID}, {req.Secret, snsSecret}} {
+		if p.value == "" {
+			return asWeChat(p.missing, p.name+" missing")
+		}
+	}
+	return x.writeToken(relay.APIStableTokenPath, req.GrantType, req.AppID, req.Secret)
+}
+
+// apiTokenAnswer is WeChat's answer to a call for a token.
+type apiTokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+}
+
+func (x *exchange) writeToken(path, grantType, id, secret string) error {
+	if err := x.fromRelay(); err != nil {
+		return err
+	}
+	if err := wantGrantType(grantType, "client_credential"); err != nil {
+		return err
+	}
+	caller, err := x.service.AuthenticateSecret(id, secret)
+	if err != nil {
+		return err
+	}
+	x.clientID = caller.Client.ID
+	token, err := x.service.APIToken(x.r.Context(), caller, path)
+	if err != nil {
+		return err
+	}
+	return writeJSON(x.w, http.StatusOK, apiTokenAnswer{string(token.Value.Reveal()), int64(token.ExpiresIn.Seconds())})
+}
