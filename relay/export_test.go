@@ -64,6 +64,9 @@ var (
 	ErrLoginBusy = errLoginBusy
 )
 
+// MaxPayerClients bounds what is remembered of a person.
+const MaxPayerClients = maxPayerClients
+
 // MaxFlows and FlowLife bound browser flows.
 const (
 	MaxFlows = maxFlows

@@ -516,3 +516,24 @@ func TestLoginOfRemovedSite(t *testing.T) {
 		t.Errorf("%q, %v; want KindNoAuth", to, err)
 	}
 }
+
+// TestLoginsBounded_J04: nothing is written before WeChat is reached, and who
+// comes after too many is told so.
+func TestLoginsBounded_J04(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newLoginBench(t)
+		for range relay.MaxFlows {
+			b.begin(loginFor(relay.LoginForTicket))
+		}
+		start, err := b.BeginLogin(t.Context(), loginFor(relay.LoginForTicket))
+		if err != nil || start.Redirect != backURL+"?error=temporarily_unavailable&state=s1" {
+			t.Errorf("one too many: %+v, %v", start, err)
+		}
+		if _, err := b.BeginLogin(t.Context(), loginFor(relay.LoginForCode)); kindOf(err) != relay.KindUnavailable {
+			t.Errorf("one too many, for a code: %v, want KindUnavailable", err)
+		}
+		<-time.After(relay.FlowLife)
+		b.begin(loginFor(relay.LoginForTicket))
+	})
+}

@@ -21,6 +21,13 @@ func everyAnswer(t *testing.T) map[string]*httptest.ResponseRecorder {
 			}
 			answers["checkout "+string(state)+" "+lang] = w
 		}
+		for place := range chineseLogin.Places {
+			w := httptest.NewRecorder()
+			if err := p.WriteLogin(w, request(t, http.MethodGet, lang), ordinaryLogin(place)); err != nil {
+				t.Fatal(err)
+			}
+			answers["login "+string(place)+" "+lang] = w
+		}
 		for _, kind := range allKinds {
 			w := httptest.NewRecorder()
 			if err := p.WriteMessage(w, request(t, http.MethodGet, lang), http.StatusForbidden, Message{Kind: kind}); err != nil {
