@@ -13,9 +13,9 @@ import (
 
 // pageSignature is what a page hands to wx.config.
 type pageSignature struct {
-	AppID     string `json:"appId"`
+	AppID     string `json:"appId"` //nolint:tagliatelle // WeChat's name
 	Timestamp int64  `json:"timestamp"`
-	NonceStr  string `json:"nonceStr"`
+	NonceStr  string `json:"nonceStr"` //nolint:tagliatelle // WeChat's name
 	Signature string `json:"signature"`
 	URL       string `json:"url"`
 }
