@@ -138,6 +138,7 @@ func useEverything(t *testing.T, s *server, secrets map[string]string) string {
 		}
 	}
 	checkPage(t, get(t, browser, next, wechatAgent), http.StatusOK)
+	loginByTicket(t, s, browser, secrets)
 	v := s.shop.view(t, "S000000001")
 	if len(v.Payments) != 1 {
 		t.Fatalf("payments = %+v", v.Payments)
@@ -177,13 +178,33 @@ func useEverything(t *testing.T, s *server, secrets map[string]string) string {
 	return buyer.OpenID
 }
 
+// loginByTicket logs the buyer in for the shop, whose own page is opened with
+// the ticket too.
+func loginByTicket(t *testing.T, s *server, browser *http.Client, secrets map[string]string) {
+	t.Helper()
+	next := s.loginAt(shopID, s.platform+"/shop/login/callback", "MARKEDSTATE", "")
+	for range 3 {
+		a := get(t, browser, next, wechatAgent)
+		if next = a.header.Get("Location"); next == "" {
+			t.Fatalf("the login by ticket = %s", a)
+		}
+		seen := map[string]string{}
+		note(seen, next)
+		for name, value := range seen {
+			secrets["login's "+name] = value
+		}
+	}
+	get(t, browser, next, wechatAgent)
+	s.shop.redeem(t, secrets["login's ticket"])
+}
+
 // note remembers the secret parameters of an address.
 func note(secrets map[string]string, address string) {
 	u, err := url.Parse(address)
 	if err != nil {
 		return
 	}
-	for _, name := range []string{"code", "state", "sig"} {
+	for _, name := range []string{"code", "state", "ticket", "sig"} {
 		if value := u.Query().Get(name); value != "" {
 			secrets[name] = value
 		}
