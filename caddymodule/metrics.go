@@ -29,6 +29,10 @@ var (
 		Help:    "Time from a notification to its answer; WeChat waits 5 seconds.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 4, 5},
 	})
+	messages = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "wxrelay_messages_total",
+		Help: "Messages posted to accounts, by outcome: told, repeated, unheard (nobody subscribed), refused, unavailable.",
+	}, []string{"outcome"})
 	ordersCreated = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "wxrelay_orders_created_total",
 		Help: "Orders made; the same order sent again does not count.",
@@ -84,7 +88,7 @@ var (
 // knows the collectors already is no mistake.
 func registerMetrics(registry prometheus.Registerer) error {
 	for _, collector := range []prometheus.Collector{
-		notifications, notificationSeconds, ordersCreated, refundsEnded, upstreamCalls,
+		notifications, notificationSeconds, messages, ordersCreated, refundsEnded, upstreamCalls,
 		deliveryAttempts, deliveryLateness, deliverySeconds, deliveryTroubles,
 		commitSeconds, commitRequests, storeAlarms, storeProblems,
 		&openEngines,
@@ -101,7 +105,10 @@ func registerMetrics(registry prometheus.Registerer) error {
 func observer() relay.Observer {
 	return relay.Observer{
 		Notification: observeNotification,
-		Order:        ordersCreated.Inc,
+		Message: func(outcome relay.MessageOutcome) {
+			messages.WithLabelValues(string(outcome)).Inc()
+		},
+		Order: ordersCreated.Inc,
 		Refund: func(source relay.RefundSource, outcome relay.RefundStatus) {
 			refundsEnded.WithLabelValues(string(source), string(outcome)).Inc()
 		},

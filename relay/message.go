@@ -63,22 +63,42 @@ func (s *Service) CheckMessages(accountName string, query url.Values) (echo stri
 // nothing changed; KindUnavailable when the store is in doubt, so that WeChat
 // repeats.
 func (s *Service) TakeMessage(ctx context.Context, accountName string, query url.Values, body []byte) error {
+	result, err := s.takeMessage(ctx, accountName, query, body)
+	if s.rt.observe.Message != nil {
+		s.rt.observe.Message(result)
+	}
+	return err
+}
+
+// MessageOutcome is what came of a message that somebody posted.
+type MessageOutcome string
+
+// The outcomes.
+const (
+	MessageTold        MessageOutcome = "told"        // clients are told
+	MessageRepeated    MessageOutcome = "repeated"    // they were told before
+	MessageUnheard     MessageOutcome = "unheard"     // nobody subscribed
+	MessageRefused     MessageOutcome = "refused"     // it is not WeChat's, or not a message
+	MessageUnavailable MessageOutcome = "unavailable" // WeChat has to send it again
+)
+
+func (s *Service) takeMessage(ctx context.Context, accountName string, query url.Values, body []byte) (MessageOutcome, error) {
 	receiver := s.receivers[accountName]
 	if receiver == nil {
-		return notFound("account that takes messages")
+		return MessageRefused, notFound("account that takes messages")
 	}
 	q, err := message.ParseQuery(query)
 	if err != nil {
-		return messageRefused(err)
+		return MessageRefused, messageRefused(err)
 	}
 	m, err := receiver.Open(q, body)
 	if err != nil {
-		return messageRefused(err)
+		return MessageRefused, messageRefused(err)
 	}
 	if err := s.checkMessageTime(q.Timestamp); err != nil {
-		return err
+		return MessageRefused, err
 	}
-	err = s.tellMessage(ctx, &pushed{
+	result, err := s.tellMessage(ctx, &pushed{
 		account:  s.accounts[accountName],
 		toUser:   m.ToUserName,
 		openID:   m.FromUserName,
@@ -90,11 +110,14 @@ func (s *Service) TakeMessage(ctx context.Context, accountName string, query url
 		raw:      m.Raw,
 		json:     m.Format == message.FormatJSON,
 	})
-	if known, ok := errors.AsType[*Error](err); err != nil && (!ok || known.Kind != KindTooLarge) {
-		// Whatever went wrong here, WeChat has to send it again.
-		return &Error{Kind: KindUnavailable, Message: "cannot take this now", Err: err}
+	if known, ok := errors.AsType[*Error](err); ok && known.Kind == KindTooLarge {
+		return MessageRefused, err
 	}
-	return err
+	if err != nil {
+		// Whatever went wrong here, WeChat has to send it again.
+		return MessageUnavailable, &Error{Kind: KindUnavailable, Message: "cannot take this now", Err: err}
+	}
+	return result, nil
 }
 
 func (s *Service) checkMessageTime(timestamp string) error {

@@ -64,17 +64,17 @@ func (s *Service) listeners(a *Account) []*Client {
 // tellMessage commits one event for each client that subscribed, with the
 // delivery of it. A message that was told before changes nothing: WeChat
 // repeats what it had no answer to.
-func (s *Service) tellMessage(ctx context.Context, m *pushed) error {
+func (s *Service) tellMessage(ctx context.Context, m *pushed) (MessageOutcome, error) {
 	listeners := s.listeners(m.account)
 	if len(listeners) == 0 {
-		return nil
+		return MessageUnheard, nil
 	}
 	now := s.rt.now()
 	events := make([]*Event, 0, len(listeners))
 	for _, c := range listeners {
 		event, err := m.tellable(c, now)
 		if err != nil {
-			return err
+			return "", err
 		}
 		events = append(events, event)
 	}
@@ -101,10 +101,13 @@ func (s *Service) tellMessage(ctx context.Context, m *pushed) error {
 		return nil
 	})
 	if err != nil {
-		return outcome(err)
+		return "", outcome(err)
 	}
 	s.wake(told...)
-	return nil
+	if len(told) == 0 {
+		return MessageRepeated, nil
+	}
+	return MessageTold, nil
 }
 
 // tellable is the event of a message for one client. Its id comes from the

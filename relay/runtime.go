@@ -37,6 +37,8 @@ type Observer struct {
 	// Notification is called for each notification with its outcome: what it
 	// did to the books, unavailable, or the reason for which it was refused.
 	Notification func(outcome string, took time.Duration)
+	// Message is called for each message posted to an account's address.
+	Message func(MessageOutcome)
 	// Order is called for each order made.
 	Order func()
 	// Refund is called for each refund that came to its end, with who wanted

@@ -168,4 +168,9 @@ func TestExampleTakesMessages(t *testing.T) {
 	if n := len(shop.all()); n != 2 {
 		t.Errorf("the shop was told %d times, want 2", n)
 	}
+	for outcome, want := range map[string]string{"told": "2", "repeated": "1"} {
+		if got := s.metric(t, `wxrelay_messages_total{outcome="`+outcome+`"}`); got != want {
+			t.Errorf("messages %s are counted as %q, want %s", outcome, got, want)
+		}
+	}
 }
