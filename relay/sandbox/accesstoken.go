@@ -87,14 +87,18 @@ func beijingDay(t time.Time) int64 {
 	return (t.Unix() + int64(offset)) / (24 * 60 * 60)
 }
 
-// count counts a call against its limits; 0 is none. The caller holds mu.
+// count counts a call against its limits. The caller holds mu.
 func (a *accountTokens) count(key seriesKey, perMinute, perDay int) *wxError {
 	u := a.usage[key]
 	if u == nil {
 		u = &usage{}
 		a.usage[key] = u
 	}
-	now := a.now()
+	return u.count(a.now(), perMinute, perDay)
+}
+
+// count counts a call against its limits; 0 is none.
+func (u *usage) count(now time.Time, perMinute, perDay int) *wxError {
 	if minute := now.Unix() / 60; u.minute != minute {
 		u.minute, u.inMinute = minute, 0
 	}
@@ -102,7 +106,7 @@ func (a *accountTokens) count(key seriesKey, perMinute, perDay int) *wxError {
 		u.day, u.inDay = day, 0
 	}
 	switch {
-	case u.inDay >= perDay:
+	case perDay > 0 && u.inDay >= perDay:
 		return &wxDailyQuota
 	case perMinute > 0 && u.inMinute >= perMinute:
 		return &wxMinuteQuota

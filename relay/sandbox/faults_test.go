@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +213,20 @@ func TestEveryFaultIsOffered(t *testing.T) {
 			if !strings.Contains(page, `value="`+kind.Name+`"`) {
 				t.Errorf("%s is not on the page", kind.Name)
 			}
+		}
+	}
+}
+
+// docs/sandbox.md is the list of what can go wrong with accounts.
+func TestFaultsOfAccountsAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "sandbox.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range slices.Concat(loginFaults, oauthFaults, miniFaults, cgiFaults, cgiGivingFaults, cgiShowingFaults) {
+		if !strings.Contains(string(text), "`"+kind.Name+"`") {
+			t.Errorf("docs/sandbox.md does not name %s", kind.Name)
 		}
 	}
 }

@@ -45,13 +45,17 @@ type miniLogins struct {
 	codes    grants
 	sessions map[string]miniSession // by the code that made it
 	latest   map[[2]string]string   // code by app id and user
+	usage    map[[2]string]*usage   // likewise
 }
+
+// sessionsPerMinute is how many sessions a user may begin (oauth.md 4).
+const sessionsPerMinute = 100
 
 // newMiniLogins makes an empty list.
 func newMiniLogins(now func() time.Time) *miniLogins {
 	return &miniLogins{
 		now: now, codes: grants{life: codeLife, all: map[string]*grant{}},
-		sessions: map[string]miniSession{}, latest: map[[2]string]string{},
+		sessions: map[string]miniSession{}, latest: map[[2]string]string{}, usage: map[[2]string]*usage{},
 	}
 }
 
@@ -80,10 +84,17 @@ func (m *miniLogins) exchange(appID, code string, key []byte) (miniSession, *wxE
 	case expired: // the document has one number for bad and for old codes
 		return miniSession{}, &wxInvalidCode
 	}
+	who := [2]string{appID, g.UserID}
+	if m.usage[who] == nil {
+		m.usage[who] = &usage{}
+	}
+	if wrong := m.usage[who].count(m.now(), sessionsPerMinute, 0); wrong != nil {
+		return miniSession{}, wrong
+	}
 	g.Used = true
 	made := miniSession{AppID: appID, UserID: g.UserID, Key: key}
 	m.sessions[code] = made
-	m.latest[[2]string{appID, g.UserID}] = code
+	m.latest[who] = code
 	return made, nil
 }
 

@@ -195,3 +195,23 @@ func TestMiniSessionsAreBounded(t *testing.T) {
 		t.Errorf("%d codes and %d sessions are kept", len(m.codes.all), len(m.sessions))
 	}
 }
+
+// A user begins a hundred sessions in a minute and no more; the code stays
+// good.
+func TestMiniSessionsOfAUserAreRationed(t *testing.T) {
+	t.Parallel()
+	at := testNow
+	m := newMiniLogins(func() time.Time { return at })
+	for i := range sessionsPerMinute + 1 {
+		code := time.Duration(i).String()
+		m.addCode(code, "a", "u")
+		_, wrong := m.exchange("a", code, nil)
+		if last := i == sessionsPerMinute; last != (wrong != nil) || last && wrong.Code != 45011 {
+			t.Fatalf("session %d: %v", i+1, wrong)
+		}
+	}
+	at = at.Add(time.Minute)
+	if _, wrong := m.exchange("a", time.Duration(sessionsPerMinute).String(), nil); wrong != nil {
+		t.Errorf("a minute later: %v", wrong)
+	}
+}

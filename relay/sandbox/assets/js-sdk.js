@@ -17,14 +17,13 @@
   const whenFailed = [];
 
   const settle = (message) => {
-    if (message === 'config:ok') {
-      state = 'ok';
-      whenReady.splice(0).forEach((call) => call());
-    } else {
-      state = 'fail';
+    state = message === 'config:ok' ? 'ok' : 'fail';
+    if (state === 'fail') {
       failure = { errMsg: message };
       whenFailed.forEach((call) => call(failure));
     }
+    // As WeChat's own script does, after a refusal too.
+    whenReady.splice(0).forEach((call) => call());
   };
 
   const invoke = (name, answer, options = {}) => {
