@@ -77,8 +77,8 @@ func TestScriptTriesTheOtherAddress(t *testing.T) {
 	d := startDemo(t)
 	tb := openTab(t, device{width: 360, height: 740, mobile: true, language: "zh-CN", agent: weChatAgent})
 	d.includeScripts(tb, blankPage, `{}`)
-	// From here on the stand-in compares as on Android, the script asks as on
-	// iOS: a page that changed its address before the script was included.
+	// The stand-in goes on comparing as on Android; the script, included again,
+	// takes the browser for one on iOS.
 	tb.truth(`(Object.defineProperty(navigator, 'userAgent', {value: ` + "`" + iPhoneWeChat + "`" + `}), true)`)
 	tb.truth(`(() => {
 		window.included = false;
