@@ -89,7 +89,7 @@ var (
 func registerMetrics(registry prometheus.Registerer) error {
 	for _, collector := range []prometheus.Collector{
 		notifications, notificationSeconds, messages, ordersCreated, refundsEnded, upstreamCalls,
-		deliveryAttempts, deliveryLateness, deliverySeconds, deliveryTroubles,
+		tokenFetches, deliveryAttempts, deliveryLateness, deliverySeconds, deliveryTroubles,
 		commitSeconds, commitRequests, storeAlarms, storeProblems,
 		&openEngines,
 	} {
@@ -114,6 +114,9 @@ func observer() relay.Observer {
 		},
 		Upstream: func(op, outcome string) {
 			upstreamCalls.WithLabelValues(op, outcome).Inc()
+		},
+		Token: func(account string, kind relay.TokenKind, outcome relay.TokenOutcome) {
+			tokenFetches.WithLabelValues(account, string(kind), string(outcome)).Inc()
 		},
 		Dispatch: relay.DispatchObserver{
 			Attempt: observeAttempt,
@@ -219,7 +222,7 @@ func (s *engineSet) remove(e *engine) {
 
 // Describe implements prometheus.Collector.
 func (s *engineSet) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{destinationsDesc, failingDesc, inFlightDesc, unrecordedDesc, parkedDesc, healthyDesc, casesDesc, caseMoneyDesc} {
+	for _, desc := range []*prometheus.Desc{destinationsDesc, failingDesc, inFlightDesc, unrecordedDesc, parkedDesc, healthyDesc, casesDesc, caseMoneyDesc, tokenObtainedDesc, tokenExpiresDesc, tokenRefusedDesc} {
 		descs <- desc
 	}
 }
@@ -232,6 +235,7 @@ func (s *engineSet) Collect(metrics chan<- prometheus.Metric) {
 	healthy := 1
 	engines := s.list()
 	collectCases(ctx, engines, metrics)
+	collectTokens(engines, metrics)
 	for _, e := range engines {
 		stats := e.runtime.Deliveries()
 		sum.Destinations += stats.Destinations
