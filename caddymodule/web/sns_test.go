@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -195,4 +197,47 @@ func TestSNSMethods(t *testing.T) {
 			t.Errorf("%s: got %d %s and calls %q, want 405, 43001 and no call", method, rec.Code, rec.Body, service.got)
 		}
 	}
+}
+
+// FuzzWeChatQuery: whatever the query says, WeChat's own calls answer in
+// WeChat's form, and relay hears of it only what net/url reads in one way.
+func FuzzWeChatQuery(f *testing.F) {
+	f.Add("appid=1000000000000001&secret=right&code=c1&grant_type=authorization_code")
+	f.Add("grant_type=authorization_code&code=a&code=b&secret=right&appid=1")
+	f.Add("appid=1;secret=right&code=%zz&%63ode=x&grant_type=authorization_code")
+	f.Add("appid=&secret=right&code=+&grant_type=authorization_code#x")
+	service := &fakeService{}
+	face := newFace(f, service)
+	f.Fuzz(func(t *testing.T, query string) {
+		service.got = nil
+		r := httptest.NewRequest(http.MethodGet, publicURL+"/sns/oauth2/access_token", nil)
+		r.URL.RawQuery = query
+		rec := httptest.NewRecorder()
+		face.ServeHTTP(rec, r)
+		var answer struct {
+			ErrCode     int    `json:"errcode"`
+			AccessToken string `json:"access_token"`
+		}
+		if err := json.Unmarshal(rec.Body.Bytes(), &answer); err != nil || rec.Code != http.StatusOK || (answer.ErrCode == 0) != (answer.AccessToken != "") {
+			t.Fatalf("%q: %d %s", query, rec.Code, rec.Body)
+		}
+		if len(service.got) == 0 {
+			return
+		}
+		values, err := url.ParseQuery(query)
+		if err != nil {
+			t.Fatalf("relay heard of a query that net/url refuses: %v", err)
+		}
+		want := []string{values.Get("appid"), values.Get("secret"), values.Get("appid"), values.Get("code")}
+		for i, got := range service.got {
+			if got == "" || got != want[i] {
+				t.Fatalf("relay got %q, want %q", service.got, want)
+			}
+		}
+		for _, name := range []string{"appid", "secret", "code", "grant_type"} {
+			if len(values[name]) != 1 {
+				t.Fatalf("relay heard of %q with %s %d times", query, name, len(values[name]))
+			}
+		}
+	})
 }

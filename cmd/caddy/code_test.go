@@ -279,7 +279,7 @@ func TestUserTokensLive_E10(t *testing.T) {
 	s := loginServer(t)
 	token := s.exchange(t, s.visitor(t, wechatAgent).codeOf(t))
 	s.kill()
-	again := s.layout.start(t)
+	again := s.start(t)
 	if got := again.checked(t, token.AccessToken, token.OpenID); got != 0 {
 		t.Errorf("after kill -9: %d, want 0", got)
 	}
@@ -287,7 +287,7 @@ func TestUserTokensLive_E10(t *testing.T) {
 	if refreshed.ErrCode != 0 {
 		t.Errorf("refresh after kill -9: %+v", refreshed)
 	}
-	without := again.layout.caddyfile(&setup{merchant: merchantKeys(t)})
+	without := again.caddyfile(&setup{merchant: merchantKeys(t)})
 	without = strings.Replace(without, shopID, "3000000000000003", 1)
 	if a := again.reload(t, without); a.status != http.StatusOK {
 		t.Fatalf("reload = %s", a)
