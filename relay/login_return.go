@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"log/slog"
 	"net/url"
 	"strings"
 )
@@ -39,7 +40,11 @@ func (s *Service) tellSite(ctx context.Context, fl *flow, word string, cause err
 	if cause != nil {
 		attrs = append(attrs, "cause", cause)
 	}
-	s.log.InfoContext(ctx, "a site was told that its visitor is not logged in", attrs...)
+	level := slog.LevelInfo
+	if word == oauthServerError {
+		level = slog.LevelError // the operator has to mend something: no login of anybody succeeds
+	}
+	s.log.Log(ctx, level, "a site was told that its visitor is not logged in", attrs...)
 	return returnTo(fl, "error", word)
 }
 

@@ -85,10 +85,10 @@ var loginCatalogue = map[language.Language]*loginWords{language.Chinese: &chines
 
 var chineseLogin = loginWords{
 	Places: map[LoginPlace]said{
-		LoginOnDesktop: {"用微信登录", "请打开手机微信「扫一扫」，扫描二维码，然后在手机上继续。"},
+		LoginOnDesktop: {"用微信登录", "请打开手机微信「扫一扫」，扫描二维码，\n然后在手机上继续。"},
 		LoginOnPhone:   {"请在微信中打开", "微信登录只能在微信内进行。\n请复制地址，发到微信里打开；也可以用另一部手机的微信扫码。"},
 	},
-	Asks: "请求登录的网站", QRLabel: "本页地址的二维码", Again: "重新登录",
+	Asks: "登录到", QRLabel: "本页地址的二维码", Again: "重新登录",
 	Advice: "请核对网站名称与域名。仅当是您自己要登录该网站时才继续；别人发来的二维码请勿扫描。",
 }
 
@@ -97,6 +97,6 @@ var englishLogin = loginWords{
 		LoginOnDesktop: {"Log in with WeChat", "Open WeChat on your phone, choose Scan and point it at the code. Then go on with the phone."},
 		LoginOnPhone:   {"Please open in WeChat", "This login works inside WeChat only. Copy the address and open it there, or scan the code with WeChat on another phone."},
 	},
-	Asks: "Site that asks you to log in", QRLabel: "QR code of this page's address", Again: "Log in again",
+	Asks: "You log in at", QRLabel: "QR code of this page's address", Again: "Log in again",
 	Advice: "Check the site's name and address. Go on only if you are logging in there yourself; never scan a code that somebody sent you.",
 }
