@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -67,6 +68,7 @@ func newLoginRelay(t *testing.T) *loginRelay {
 	}
 	c := config(publicURL, wechat.URL, siteCallback, setup{}, []string{newTell})
 	c.Clients[0].RedirectURIs = []string{siteCallback}
+	c.Clients[0].AllowAPI = []string{"/cgi-bin/get_api_domain_ip", "/cgi-bin/ticket/getticket", "/cgi-bin/user/info"}
 	c.Accounts = append(c.Accounts, &relay.Account{
 		Name: "web", Kind: relay.AccountWebsiteApp, AppID: sandbox.DefaultWebsiteAppID, Secret: relay.NewSecret(sandbox.DefaultWebsiteSecret),
 	})
@@ -74,6 +76,13 @@ func newLoginRelay(t *testing.T) *loginRelay {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runtime.Start()
+	runtime.Use(service)
+	t.Cleanup(func() {
+		if err := runtime.Stop(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
 	face, err := web.New(web.Options{Service: service, PublicURL: publicURL, Ready: runtime.Health})
 	if err != nil {
 		t.Fatal(err)
@@ -178,6 +187,7 @@ func TestLoginLibraries(t *testing.T) {
 	http.DefaultTransport = l
 	t.Cleanup(func() { http.DefaultTransport = before })
 	t.Run("silenceper/wechat", func(t *testing.T) { silenceperLogsIn(t, l) })
+	t.Run("silenceper/wechat API", func(t *testing.T) { silenceperCalls(t) })
 	t.Run("goth", func(t *testing.T) { gothLogsIn(t, l) })
 	t.Run("PowerSocialite", func(t *testing.T) { powerSocialiteLogsIn(t, l) })
 	t.Run("wechat-oauth", func(t *testing.T) { wechatOAuthLogsIn(t, l) })
@@ -256,6 +266,29 @@ func silenceperLogsIn(t *testing.T, l *loginRelay) {
 		_, err := stranger.GetUserAccessToken("code")
 		wantErrCode(t, "a wrong secret", err, "40125")
 	})
+}
+
+// silenceperCalls uses the account's server interface, with the relay's token
+// in place of the account's, and nothing but what the client is granted.
+func silenceperCalls(t *testing.T) {
+	t.Helper()
+	account := silenceper.NewWechat().GetOfficialAccount(&officialconfig.Config{AppID: clientID, AppSecret: clientSecret, Cache: cache.NewMemory()})
+	token, err := account.GetAccessToken()
+	if err != nil || token == "" || strings.HasPrefix(token, "SANDBOX") {
+		t.Fatalf("GetAccessToken = %d characters, %v; want a token of the relay's own", len(token), err)
+	}
+	if addresses, err := account.GetBasic().GetAPIDomainIP(); err != nil || len(addresses) == 0 {
+		t.Errorf("GetAPIDomainIP = %v, %v", addresses, err)
+	}
+	openID := sandbox.OpenID(sandbox.DefaultAppID, "hong")
+	if user, err := account.GetUser().GetUserInfo(openID); err != nil || user.OpenID != openID {
+		t.Errorf("GetUserInfo = %+v, %v", user, err)
+	}
+	if page, err := account.GetJs().GetConfig("https://" + siteHost + "/"); err != nil || len(page.Signature) != 40 {
+		t.Errorf("GetConfig = %+v, %v", page, err)
+	}
+	_, err = account.GetBasic().GetCallbackIP()
+	wantErrCode(t, "a call that is not granted", err, "48001")
 }
 
 // wantErrCode wants WeChat's number in a library's error.
