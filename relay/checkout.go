@@ -167,12 +167,12 @@ func (s *Service) secondHandshake(c *Client, o *Order, req *CheckoutRequest, res
 	if err := verifyCheckoutLink(c, o, s.host, req.Target, s.rt.now()); err != nil {
 		return err
 	}
-	return s.keepPage(flow{clientID: c.ID, token: req.Token, confirmed: true}, req, res)
+	return s.keepPage(&flow{clientID: c.ID, token: req.Token, confirmed: true}, req, res)
 }
 
 // keepPage stores the flow of a cashier page.
-func (s *Service) keepPage(fl flow, req *CheckoutRequest, res *CheckoutResult) error {
-	named, err := s.keepFlow(&fl, req.BrowserID)
+func (s *Service) keepPage(fl *flow, req *CheckoutRequest, res *CheckoutResult) error {
+	named, err := s.keepFlow(fl, req.BrowserID)
 	if named != "" {
 		req.BrowserID, res.BrowserID = named, named
 	}

@@ -18,10 +18,9 @@ func (s *Service) findPayer(o *Order, m *merchant, w *wish, req *CheckoutRequest
 		return false, nil
 	}
 	fl := flow{clientID: w.client.ID, token: req.Token, appID: a.AppID, scope: scopeBase, confirmed: known.confirmed}
-	if err := s.keepPage(fl, req, res); err != nil {
+	if err := s.keepPage(&fl, req, res); err != nil {
 		return false, err
 	}
-	started, _ := s.rt.flows.get(req.BrowserID, req.Token, s.rt.now())
-	res.Redirect, err = s.toWeChat(&started)
+	res.Redirect, err = s.toWeChat(&fl)
 	return true, err
 }

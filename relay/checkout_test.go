@@ -150,6 +150,32 @@ func TestCheckoutJSAPI_E19(t *testing.T) {
 	}
 }
 
+// TestTwoTabsOfOnePage_E03: a page that one browser loads twice, before it is
+// back from WeChat, is one trip: either tab comes back, in either order.
+func TestTwoTabsOfOnePage_E03(t *testing.T) {
+	t.Parallel()
+	for name, order := range map[string][]int{"in order": {0, 1}, "the other way round": {1, 0}} {
+		b := newBench(t, memstore.New())
+		b.wechat.openID = "o-buyer"
+		token := b.token("A000000001")
+		browser, first := b.silentLogin(token)
+		to, err := url.Parse(b.open(token, relay.SurroundWeChat, browser).Redirect)
+		if err != nil || to.Host != "open.example" {
+			t.Fatalf("%s: the second tab leads to %q, %v", name, to, err)
+		}
+		states := []string{first, to.Query().Get("state")}
+		for _, i := range order {
+			page, err := b.LoginCallback(t.Context(), relay.LoginCallback{Code: "code" + states[i], State: states[i], BrowserID: browser})
+			if err != nil || page != "https://pay.example.com/checkout/"+token {
+				t.Errorf("%s, tab %d: %q, %v; want the page", name, i, page, err)
+			}
+		}
+		if res := b.open(token, relay.SurroundWeChat, browser); res.Page.State != relay.CheckoutJSAPI {
+			t.Errorf("%s: page = %+v, want the values for the bridge", name, res)
+		}
+	}
+}
+
 // TestLoginCallbackAtOnce_E19: WeChat's browser loads the callback twice at
 // the same moment. A code works once, so the second waits for the first and
 // goes to the same page.

@@ -2,16 +2,22 @@ package relay
 
 import (
 	"container/list"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Limits of browser flows (threats section 0, J04).
+// Limits of browser flows (threats section 0, J04). One browser has few pages
+// open at once; one that a site sends round in circles begins thousands.
 const (
-	flowLife = 600 * time.Second
-	maxFlows = 20000
+	flowLife        = 600 * time.Second
+	maxFlows        = 20000
+	maxBrowserFlows = 32
 )
+
+// maxHeard is how many of WeChat's codes a flow remembers.
+const maxHeard = 8
 
 // flow is one browser's trip to WeChat, or through the second handshake of a
 // cashier page. It lives in memory alone: after a restart the visitor opens
@@ -39,6 +45,7 @@ type flow struct {
 
 	who       LoginUser // once WeChat told
 	code      string    // digest of WeChat's code that told it
+	heard     []string  // digests of the codes about which WeChat said something, the last few
 	snapshot  string    // digest of WeChat's code that was worth a snapshot user
 	restarted bool      // WeChat's code was spent, so that the trip began anew
 	handed    string    // the ticket or code that the site was given last
@@ -55,12 +62,22 @@ func (fl *flow) key() flowKey {
 	return flowKey{fl.browserID, fl.id}
 }
 
+// hear notes that WeChat said something about a code.
+func (fl *flow) hear(digest string) {
+	if slices.Contains(fl.heard, digest) {
+		return
+	}
+	// Never in place: other copies of the flow have the same array.
+	fl.heard = append(slices.Clone(fl.heard[max(0, len(fl.heard)-maxHeard+1):]), digest)
+}
+
 // flows keeps the trips of all browsers, bounded in number and age.
 type flows struct {
-	mu    sync.Mutex // guards all below
-	byKey map[flowKey]*list.Element
-	byID  map[string]*list.Element
-	order list.List // of *flow, oldest first
+	mu        sync.Mutex // guards all below
+	byKey     map[flowKey]*list.Element
+	byID      map[string]*list.Element
+	byBrowser map[string][]*list.Element // oldest first
+	order     list.List                  // of *flow, oldest first
 }
 
 // get returns the browser's flow for a cashier page.
@@ -89,24 +106,58 @@ func live(e *list.Element, now time.Time) (flow, bool) {
 func (f *flows) put(fl flow, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.keep(&fl, now)
+}
+
+// join keeps the flow of a cashier page and returns it. A browser that is
+// under way for that page and account already goes on with the trip that it
+// has, for WeChat's browser loads a page twice, and a buyer may open it in two
+// tabs: whichever comes back first, both arrive.
+func (f *flows) join(fl flow, now time.Time) (flow, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if old, ok := live(f.byKey[fl.key()], now); ok {
+		confirmed := fl.confirmed || old.confirmed
+		if fl.appID == "" || fl.appID == old.appID {
+			fl, fl.restarted = old, false
+		}
+		fl.confirmed = confirmed
+	}
+	return fl, f.keep(&fl, now)
+}
+
+// keep is put, with the lock held.
+func (f *flows) keep(fl *flow, now time.Time) bool {
 	f.drop(f.byKey[fl.key()])
 	for e := f.order.Front(); e != nil && !e.Value.(*flow).expires.After(now); e = f.order.Front() {
 		f.drop(e)
+	}
+	if own := f.byBrowser[fl.browserID]; len(own) >= maxBrowserFlows {
+		f.drop(own[0])
 	}
 	if f.order.Len() >= maxFlows {
 		return false
 	}
 	if f.byKey == nil {
-		f.byKey, f.byID = map[flowKey]*list.Element{}, map[string]*list.Element{}
+		f.byKey, f.byID, f.byBrowser = map[flowKey]*list.Element{}, map[string]*list.Element{}, map[string][]*list.Element{}
 	}
-	fl.expires = now.Add(flowLife)
-	// Not the whole request of which they are parts: a browser may make it as
-	// long as the server takes.
-	fl.browserID, fl.token, fl.state = strings.Clone(fl.browserID), strings.Clone(fl.token), strings.Clone(fl.state)
-	e := f.order.PushBack(&fl)
-	f.byKey[fl.key()] = e
-	f.byID[fl.id] = e
+	kept := fl.alone()
+	kept.expires = now.Add(flowLife)
+	e := f.order.PushBack(&kept)
+	f.byKey[kept.key()] = e
+	f.byID[kept.id] = e
+	f.byBrowser[kept.browserID] = append(f.byBrowser[kept.browserID], e)
 	return true
+}
+
+// alone is the flow without the whole request of which its texts are parts,
+// which a browser may make as long as the server takes.
+func (fl *flow) alone() flow {
+	c := *fl
+	for _, text := range []*string{&c.browserID, &c.token, &c.redirectURI, &c.state, &c.scope} {
+		*text = strings.Clone(*text)
+	}
+	return c
 }
 
 // note keeps what changed of a flow, without making its life longer. A flow
@@ -115,7 +166,8 @@ func (f *flows) note(fl flow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if e := f.byID[fl.id]; e != nil {
-		fl.expires = e.Value.(*flow).expires
+		old := e.Value.(*flow)
+		fl.expires, fl.confirmed = old.expires, fl.confirmed || old.confirmed
 		e.Value = &fl
 	}
 }
@@ -127,4 +179,10 @@ func (f *flows) drop(e *list.Element) {
 	fl := f.order.Remove(e).(*flow)
 	delete(f.byKey, fl.key())
 	delete(f.byID, fl.id)
+	own := f.byBrowser[fl.browserID]
+	if own = slices.DeleteFunc(own, func(o *list.Element) bool { return o == e }); len(own) == 0 {
+		delete(f.byBrowser, fl.browserID)
+	} else {
+		f.byBrowser[fl.browserID] = own
+	}
 }

@@ -120,9 +120,11 @@ func (s *Service) keepFlow(fl *flow, browserID string) (named string, err error)
 		return "", err
 	}
 	fl.browserID = browserID
-	if !s.rt.flows.put(*fl, s.rt.now()) {
+	kept, ok := s.rt.flows.join(*fl, s.rt.now())
+	if !ok {
 		return "", tooManyFlows()
 	}
+	*fl = kept
 	return named, nil
 }
 
