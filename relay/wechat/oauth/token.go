@@ -40,15 +40,31 @@ func (Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 // tokenReply is the answer to /sns/oauth2/access_token and refresh_token.
 type tokenReply struct {
-	ErrCode      int    `json:"errcode"`
-	ErrMsg       string `json:"errmsg"`
-	AccessToken  string `json:"access_token"`
-	ExpiresIn    int64  `json:"expires_in"` // seconds
-	RefreshToken string `json:"refresh_token"`
-	OpenID       string `json:"openid"`
-	Scope        string `json:"scope"`
-	UnionID      string `json:"unionid"`
-	SnapshotUser int    `json:"is_snapshotuser"` // 1 or absent
+	ErrCode      int          `json:"errcode"`
+	ErrMsg       string       `json:"errmsg"`
+	AccessToken  string       `json:"access_token"`
+	ExpiresIn    int64        `json:"expires_in"` // seconds
+	RefreshToken string       `json:"refresh_token"`
+	OpenID       string       `json:"openid"`
+	Scope        string       `json:"scope"`
+	UnionID      string       `json:"unionid"`
+	SnapshotUser snapshotFlag `json:"is_snapshotuser"`
+}
+
+// snapshotFlag is 1 or absent by WeChat's document. Whatever else stands there
+// is taken for a yes unless it says no: a user who is nobody must not become
+// somebody by a form that was not thought of.
+type snapshotFlag bool
+
+// UnmarshalJSON takes any value.
+func (f *snapshotFlag) UnmarshalJSON(data []byte) error {
+	switch string(data) {
+	case "0", "false", `""`, `"0"`, `"false"`:
+		*f = false
+	default:
+		*f = true
+	}
+	return nil
 }
 
 // Failure implements openapi.Reply.
@@ -85,7 +101,7 @@ func (c *Client) token(ctx context.Context, call openapi.Call) (*Token, error) {
 		UnionID:      reply.UnionID,
 		Scope:        reply.Scope,
 		ExpiresIn:    time.Duration(reply.ExpiresIn) * time.Second,
-		SnapshotUser: reply.SnapshotUser != 0,
+		SnapshotUser: bool(reply.SnapshotUser),
 	}, nil
 }
 

@@ -20,6 +20,11 @@ func TestExchange(t *testing.T) {
 		{"base", goodToken, Token{AccessToken: "ACCESS_TOKEN", RefreshToken: "REFRESH_TOKEN", OpenID: "OPENID", Scope: "snsapi_base", ExpiresIn: 2 * time.Hour}},
 		{"with unionid", `{"access_token":"A","openid":"O","unionid":"U","scope":"snsapi_userinfo","new_member":[1]}`, Token{AccessToken: "A", OpenID: "O", UnionID: "U", Scope: "snsapi_userinfo"}},
 		{"snapshot user", `{"access_token":"A","openid":"O","is_snapshotuser":1}`, Token{AccessToken: "A", OpenID: "O", SnapshotUser: true}},
+		{"snapshot user as a word", `{"access_token":"A","openid":"O","is_snapshotuser":true}`, Token{AccessToken: "A", OpenID: "O", SnapshotUser: true}},
+		{"snapshot user as text", `{"access_token":"A","openid":"O","is_snapshotuser":"1"}`, Token{AccessToken: "A", OpenID: "O", SnapshotUser: true}},
+		{"snapshot user in another form", `{"access_token":"A","openid":"O","is_snapshotuser":[2]}`, Token{AccessToken: "A", OpenID: "O", SnapshotUser: true}},
+		{"no snapshot user as a word", `{"access_token":"A","openid":"O","is_snapshotuser":false}`, Token{AccessToken: "A", OpenID: "O"}},
+		{"no snapshot user as text", `{"access_token":"A","openid":"O","is_snapshotuser":"0"}`, Token{AccessToken: "A", OpenID: "O"}},
 		{"no snapshot user", `{"access_token":"A","openid":"O","is_snapshotuser":0}`, Token{AccessToken: "A", OpenID: "O"}},
 	}
 	for _, tt := range tests {
