@@ -248,7 +248,7 @@ func TestOwnAddress_F10(t *testing.T) {
 	})
 	for _, address := range []string{
 		"https://pay.example.com/wechat/notify/main", "https://pay.example.com/v1/orders", "https://PAY.example.com:443/v1/events/x/deliver",
-		"https://pay.example.com/checkout/x",
+		"https://pay.example.com/checkout/x", "https://pay.example.com/connect/qrconnect", "https://pay.example.com/cgi-bin/token",
 	} {
 		req := goodOrder("T1")
 		req.NotifyURL = address

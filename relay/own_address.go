@@ -9,7 +9,7 @@ import (
 // Everything else there belongs to the sites behind the relay, which may be
 // told at such an address.
 var ownPaths = []string{
-	"/v1/", "/checkout/", "/login", "/connect/oauth2/", "/connect/qrconnect", "/sns/",
+	"/v1/", "/checkout/", "/login", "/connect/oauth2/", "/connect/qrconnect", "/sns/", "/cgi-bin/",
 	"/wechat/callback", "/wechat/notify/", "/wechat/message/", "/wechat/health",
 }
 
