@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -38,6 +39,9 @@ func (s *Service) Payable(ctx context.Context, c *Client, key OrderKey, trade Tr
 	}
 	return s.payable(ctx, w)
 }
+
+// LogTo puts another log in place.
+func (s *Service) LogTo(l *slog.Logger) { s.log = l }
 
 // CallerFor is a client whose signature was verified.
 func CallerFor(c *Client, nonce string) *Caller { return &Caller{Client: c, nonce: nonce} }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -114,7 +113,7 @@ func (s *Service) identify(ctx context.Context, fl *flow, code string) error {
 		return err
 	case found.Snapshot:
 		return errSnapshot
-	case strings.TrimSpace(found.User.OpenID) == "":
+	case !isOpenID(found.User.OpenID):
 		return refuse(KindUpstream, "", "WeChat sent no openid; try again")
 	case found.Partly != nil:
 		s.log.WarnContext(ctx, "WeChat did not tell name and picture of a user who agreed", "client_id", fl.clientID, "app_id", fl.appID, "error", found.Partly)
@@ -122,11 +121,18 @@ func (s *Service) identify(ctx context.Context, fl *flow, code string) error {
 	if found.User.Scope == "" {
 		found.User.Scope = fl.scope
 	}
-	fl.who, fl.code = found.User, digest
+	fl.who, fl.code, fl.restarted = found.User, digest, false
+	fl.hear(digest)
 	if !s.rt.flows.put(*fl, s.rt.now()) {
 		return tooManyFlows()
 	}
 	return nil
+}
+
+// isOpenID keeps from sites what no openid can be, and what no payment would
+// take for one.
+func isOpenID(s string) bool {
+	return s != "" && len(s) <= maxOpenID && onlyChars(s, isURLSafe)
 }
 
 func digestOf(code string) string {
@@ -144,7 +150,9 @@ var (
 
 // notIdentified decides what becomes of a browser whose code told nobody. A
 // code that is spent, because WeChat's answer to it was lost, begins the trip
-// again once, lest the browser go round in circles.
+// again once, lest the browser go round in circles. It may be another user's
+// than the one who is known; a code that was heard of before is but a page of
+// the browser's history.
 func (s *Service) notIdentified(ctx context.Context, fl *flow, code string, err error) (string, error) {
 	switch {
 	case errors.Is(err, errSnapshot):
@@ -155,10 +163,11 @@ func (s *Service) notIdentified(ctx context.Context, fl *flow, code string, err 
 			Err:      refuse(KindNoAuth, "", `WeChat shows this page in a limited view; tap "use full service" (使用完整服务) and try again`),
 			Snapshot: true, Again: again,
 		}
-	case errors.Is(err, errCodeSpent) && fl.who.OpenID != "":
+	case errors.Is(err, errCodeSpent) && fl.who.OpenID != "" && !fl.restarted && slices.Contains(fl.heard, digestOf(code)):
 		return s.goOn(ctx, fl)
 	case errors.Is(err, errCodeSpent) && !fl.restarted:
 		fl.restarted = true
+		fl.hear(digestOf(code))
 		s.rt.flows.note(*fl)
 		return s.toWeChat(fl)
 	case errors.Is(err, errLoginRate):

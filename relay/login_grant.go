@@ -10,10 +10,14 @@ import (
 // (threats section 0).
 const handOutLife = 60 * time.Second
 
+// handAgain is how much of that must be left for a ticket or a code to be
+// given to a browser once more: less may not take it to the site in time.
+const handAgain = handOutLife / 2
+
 // handOut gives the site of a flow a text that it redeems for the user, and
 // returns the address that carries it. A browser that comes back gets the same
-// one until it is spent or over, and then another, so that a flow never has
-// two that work.
+// one until it is spent or nearly over, and then another, so that a flow never
+// has two that work.
 func (s *Service) handOut(ctx context.Context, fl *flow, kind GrantKind, name string) (string, error) {
 	text, err := s.rt.random.state()
 	if err != nil {
@@ -34,10 +38,10 @@ func (s *Service) handOut(ctx context.Context, fl *flow, kind GrantKind, name st
 			switch {
 			case err != nil && !errors.Is(err, ErrNotFound):
 				return err
-			case unspent && old.User == fl.who:
+			case unspent && old.User == fl.who && old.ExpiresAt.Sub(now) >= handAgain:
 				same = true
 				return nil
-			case unspent: // another user said yes in the meantime
+			case unspent: // nearly over, or another user said yes in the meantime
 				if err := tx.DropGrant(last); err != nil {
 					return err
 				}
