@@ -102,7 +102,7 @@ func (s *Service) AuthenticateAPIToken(token string) (*Caller, error) {
 		return nil, &Error{Kind: KindSign, Message: "invalid credential, access_token is invalid or not latest", WeChatCode: errcode.InvalidSecret}
 	}
 	now, until := s.rt.now().Unix(), int64(binary.BigEndian.Uint64(head))
-	if now >= until {
+	if now >= until || until > now+int64((apiTokenLife+tokenSkew).Seconds()) { // the latter by a clock that was wrong
 		return nil, &Error{Kind: KindSign, Message: "access_token expired", WeChatCode: errcode.TokenExpired}
 	}
 	if err := s.withinRate(client); err != nil {

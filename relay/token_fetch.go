@@ -23,6 +23,10 @@ const (
 	tokenPoll = 200 * time.Millisecond
 	// tokenRecord bounds writing down what WeChat gave.
 	tokenRecord = 5 * time.Second
+	// tokenSkew is how far the clocks of nodes may be apart. What seems to be
+	// from later than that was written by a clock that was wrong, and tells
+	// nothing of how long a token lives.
+	tokenSkew = 15 * time.Minute
 )
 
 // errTokenLeased says that another node is asking WeChat just now.
@@ -145,11 +149,14 @@ func (s *Service) claimToken(ctx context.Context, key TokenKey, wish tokenWish, 
 			return err
 		}
 		claim = tokenClaim{row: row, value: s.openToken(&row)}
+		if row.ObtainedAt.After(now.Add(tokenSkew)) {
+			claim.value = Secret{}
+		}
 		held := heldToken{value: claim.value, expiresAt: row.ExpiresAt}
 		if wish.fits(claim.value, held.alive(now)) {
 			return nil
 		}
-		if row.Holder != "" && now.Before(row.LeaseUntil) {
+		if row.leased(now) {
 			return errTokenLeased
 		}
 		row.Holder, row.LeaseUntil = holder, now.Add(tokenLease)
@@ -157,6 +164,13 @@ func (s *Service) claimToken(ctx context.Context, key TokenKey, wish tokenWish, 
 		return tx.PutAccountToken(&row)
 	})
 	return claim, err
+}
+
+// leased reports whether another node is fetching a token. A lease that ends
+// later than any that is given now was given by a clock that is ahead: without
+// that clock's word it may have lapsed long ago.
+func (t *AccountToken) leased(now time.Time) bool {
+	return t.Holder != "" && now.Before(t.LeaseUntil) && t.LeaseUntil.Before(now.Add(2*tokenLease))
 }
 
 // sealPlace is the place of a token in the store, to which it is sealed.

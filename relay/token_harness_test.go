@@ -130,6 +130,8 @@ type node struct {
 	rt  *relay.Runtime
 	log *syncBuffer
 
+	ahead time.Duration // of the clock; set before anything runs
+
 	mu       sync.Mutex // guards outcomes
 	outcomes map[relay.TokenOutcome]int
 }
@@ -162,7 +164,7 @@ func newNode(t *testing.T, store relay.Store, api *fakeAPI, change ...func(*rela
 	logger := slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	n.rt, err = relay.NewRuntime(relay.RuntimeOptions{
-		Store: store, Now: time.Now, Rand: rand.Reader, Logger: logger, Sender: refusingSender{},
+		Store: store, Now: func() time.Time { return time.Now().Add(n.ahead) }, Rand: rand.Reader, Logger: logger, Sender: refusingSender{},
 		Observe: relay.Observer{Token: func(_ string, _ relay.TokenKind, o relay.TokenOutcome) {
 			n.mu.Lock()
 			defer n.mu.Unlock()
