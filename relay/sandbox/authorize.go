@@ -175,8 +175,13 @@ func (s *Sandbox) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	s.pages.RenderWith(w, r, http.StatusOK, "consent.html", consentPage{
 		Assets: assetsPath, Query: r.URL.RawQuery, AppID: a.AppID, Host: a.RedirectURI.Host,
 		Users: testUsers, User: current.ID,
-	}, a.RedirectURI.Scheme+"://"+a.RedirectURI.Host)
+	}, anySite)
 }
+
+// anySite lets the form of a page lead anywhere: who asked may send the
+// browser on to a site that the sandbox has not heard of, and browsers check
+// each hop of a form's way against the page's policy.
+const anySite = "http: https:"
 
 // serveConsent takes the user's decision from the consent page.
 func (s *Sandbox) serveConsent(w http.ResponseWriter, r *http.Request) {
@@ -210,8 +215,10 @@ func (s *Sandbox) sendCode(w http.ResponseWriter, r *http.Request, a *authorizat
 
 // newCode makes a code for what a user allowed; that of a snapshot user when
 // the page asks for it, as WeChat's parameter for tests does, or on request.
+// A limited view that was once opened answers silent logins too; codes to scan
+// know none.
 func (s *Sandbox) newCode(a *authorization, who user) string {
-	snapshot := a.Scope == scopeUserInfo && (a.Snapshot || s.faults.happens(faultOAuthSnapshot) != nil)
+	snapshot := a.Scope == scopeUserInfo && a.Snapshot || a.Scope != scopeLogin && s.faults.happens(faultOAuthSnapshot) != nil
 	code := "SANDBOX" + s.randomHex(12)
 	s.login.addCode(code, grant{AppID: a.AppID, UserID: who.ID, Scope: a.Scope, Snapshot: snapshot})
 	return code

@@ -149,7 +149,7 @@ func (s *Sandbox) serveQRConnect(w http.ResponseWriter, r *http.Request) {
 	s.pages.RenderWith(w, r, http.StatusOK, "qrconnect.html", scanPage{
 		Assets: assetsPath, Scan: waiting, Query: r.URL.RawQuery, Phone: scanAddress(r, waiting.ID),
 		Users: testUsers, User: currentUser(r).ID,
-	}, a.RedirectURI.Scheme+"://"+a.RedirectURI.Host)
+	}, anySite)
 }
 
 // scanAddress is what the picture says.

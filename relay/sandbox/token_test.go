@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -181,6 +182,31 @@ func TestTokensExpireAndRefresh(t *testing.T) {
 			t.Errorf("after thirty days = %+v, want 42002", got)
 		}
 	})
+}
+
+// A limited view answers silent logins too, once for each time arranged; a
+// code to scan knows none and leaves the fault to the next.
+func TestSnapshotUserOfASilentLogin(t *testing.T) {
+	t.Parallel()
+	s := newSandbox(t, Options{})
+	mustStatus(t, post(t, s, "/sandbox/faults", `{"fault":"oauth_snapshot"}`), http.StatusOK)
+	scanned := authorizeQuery(scopeLogin, "s")
+	scanned = strings.Replace(scanned, DefaultAppID, DefaultWebsiteAppID, 1)
+	for _, tc := range []struct {
+		name string
+		code *httptest.ResponseRecorder
+		from *strings.Replacer
+		want int
+	}{
+		{"scanned", consent(t, s, scanned, true, "allow", "ming"), strings.NewReplacer(DefaultAppID, DefaultWebsiteAppID, DefaultAppSecret, DefaultWebsiteSecret), 0},
+		{"silent", get(s, "/connect/oauth2/authorize?"+authorizeQuery(scopeBase, "s")), strings.NewReplacer(), 1},
+		{"silent afterwards", get(s, "/connect/oauth2/authorize?"+authorizeQuery(scopeBase, "s")), strings.NewReplacer(), 0},
+	} {
+		target := tc.from.Replace(tokenTarget(locationOf(t, tc.code).Query().Get("code")))
+		if got := wx(t, s, target); got.IsSnapshotUser != tc.want || got.OpenID == "" {
+			t.Errorf("%s: %+v, want is_snapshotuser %d", tc.name, got, tc.want)
+		}
+	}
 }
 
 func TestSnapshotUser(t *testing.T) {

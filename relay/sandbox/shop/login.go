@@ -220,7 +220,7 @@ func (s *Shop) serveLogin(w http.ResponseWriter, r *http.Request) {
 	state, stateErr := s.random()
 	fresh, freshErr := s.random()
 	if err := errors.Join(stateErr, freshErr); err != nil {
-		s.show(w, r, http.StatusInternalServerError, "message.html", shown{Message: "no login: " + err.Error()})
+		s.show(w, r, http.StatusInternalServerError, "message.html", shown{Message: failed(err)})
 		return
 	}
 	setSession(w, r, s.sessions.begin(sessionOf(r), fresh, state))
@@ -245,15 +245,15 @@ func (s *Shop) serveLoginCallback(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/shop/", http.StatusSeeOther)
 			return
 		}
-		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: "登录不是在此浏览器开始的，或已超时 (this login was not begun in this browser, or it took too long)"})
+		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: said{"登录不是在此浏览器开始的，或已超时。", "This login was not begun in this browser, or it took too long."}, LogIn: true})
 		return
 	}
 	if query.Get("ticket") == "" {
-		message := "没有登录 (nobody logged in)"
+		message := said{"没有登录。", "Nobody logged in."}
 		if query.Get("error") == "access_denied" {
-			message = "登录被拒绝，仍可以游客身份购买 (the login was refused; you can still buy as a guest)"
+			message = said{"登录被拒绝。您仍可以游客身份购买。", "The login was refused. You can still buy as a guest."}
 		}
-		s.show(w, r, http.StatusForbidden, "message.html", shown{Message: message})
+		s.show(w, r, http.StatusForbidden, "message.html", shown{Message: message, LogIn: true})
 		return
 	}
 	visitor, err := s.relay.RedeemTicket(r.Context(), query.Get("ticket"))
@@ -262,7 +262,7 @@ func (s *Shop) serveLoginCallback(w http.ResponseWriter, r *http.Request) {
 		fresh, err = s.random()
 	}
 	if err != nil {
-		s.show(w, r, http.StatusBadGateway, "message.html", shown{Message: err.Error()})
+		s.show(w, r, http.StatusBadGateway, "message.html", shown{Message: failed(err), LogIn: true})
 		return
 	}
 	s.sessions.logIn(sessionOf(r), fresh, visitor)

@@ -143,7 +143,7 @@ func TestLoginRefuses(t *testing.T) {
 		"malformed ticket":    {"ticket=..&state=" + b.begin(t), http.StatusBadGateway},
 	} {
 		w := b.ask(http.MethodGet, "/shop/login/callback?"+test.query, "")
-		if w.Code != test.want || strings.Contains(w.Body.String(), "data-visitor") {
+		if w.Code != test.want || strings.Contains(w.Body.String(), "data-visitor") || !strings.Contains(w.Body.String(), `href="/shop/login"`) {
 			t.Errorf("%s: answer %d, want %d: %s", name, w.Code, test.want, w.Body)
 		}
 	}

@@ -153,6 +153,12 @@ func productByID(id string) (product, bool) {
 	return product{}, false
 }
 
+// said is a text in the languages of the visitors.
+type said struct{ ZH, EN string }
+
+// failed tells an error in its own words, which are the developer's.
+func failed(err error) said { return said{err.Error(), err.Error()} }
+
 // shown is what every page of the shop needs.
 type shown struct {
 	Assets   string
@@ -161,7 +167,8 @@ type shown struct {
 	Orders   []orderView
 	Strays   []receipt
 	Order    order
-	Message  string
+	Message  said
+	LogIn    bool // below the message, offer to log in
 	Verified bool
 	Status   string
 	Visitor  *Visitor // nil for a guest
@@ -188,12 +195,12 @@ func (s *Shop) serveBuy(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	wanted, ok := productByID(r.PostFormValue("product"))
 	if !ok {
-		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: "there is no such product"})
+		s.show(w, r, http.StatusBadRequest, "message.html", shown{Message: said{"没有这个商品。", "There is no such product."}})
 		return
 	}
 	number, err := s.orderNo()
 	if err != nil {
-		s.show(w, r, http.StatusInternalServerError, "message.html", shown{Message: "no order number: " + err.Error()})
+		s.show(w, r, http.StatusInternalServerError, "message.html", shown{Message: failed(err)})
 		return
 	}
 	request := OrderRequest{
@@ -205,7 +212,7 @@ func (s *Shop) serveBuy(w http.ResponseWriter, r *http.Request) {
 	}
 	made, err := s.relay.CreateOrder(r.Context(), request)
 	if err != nil {
-		s.show(w, r, http.StatusBadGateway, "message.html", shown{Message: err.Error()})
+		s.show(w, r, http.StatusBadGateway, "message.html", shown{Message: failed(err)})
 		return
 	}
 	s.book.add(order{
@@ -265,7 +272,7 @@ func (s *Shop) serveOrdersLive(w http.ResponseWriter, r *http.Request) {
 func (s *Shop) serveReturn(w http.ResponseWriter, r *http.Request) {
 	link, err := VerifyReturn(s.notifySecret, s.clientID, r.Host, r.URL.EscapedPath(), r.URL.RawQuery, s.now())
 	if err != nil {
-		s.show(w, r, http.StatusBadRequest, "return.html", shown{Message: err.Error()})
+		s.show(w, r, http.StatusBadRequest, "return.html", shown{Message: failed(err)})
 		return
 	}
 	bought, _ := s.book.order(link.OrderNo)
