@@ -183,7 +183,8 @@ func (x *exchange) tell(f failure, m pages.Message) error {
 		status = http.StatusForbidden
 	}
 	m.RequestID, m.Test = x.id, x.service.Sandbox()
-	if f.kind != 0 {
+	// The page of a snapshot user says it all, in the visitor's language.
+	if f.kind != 0 && m.Kind != pages.MessageSnapshot {
 		m.Detail = f.Message
 	}
 	setRetry(x.w.Header(), f)

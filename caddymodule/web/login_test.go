@@ -156,15 +156,20 @@ func TestLoginErrors(t *testing.T) {
 		status int
 		retry  string
 		has    []string
+		not    []string
 	}{
-		"snapshot": {&relay.LoginError{Err: nobody, Snapshot: true, Again: again}, 403, "", []string{`data-state="snapshot"`, `id="again" class="main" href="` + again + `"`}},
-		"rate":     {&relay.LoginError{Err: busy, Wait: time.Minute}, 429, "60", []string{`data-state="too_many"`, `http-equiv="refresh" content="60"`}},
+		"snapshot": {
+			&relay.LoginError{Err: nobody, Snapshot: true, Again: again}, 403, "",
+			[]string{`data-state="snapshot"`, `id="again" class="main" href="` + again + `"`},
+			[]string{`class="detail"`},
+		},
+		"rate": {&relay.LoginError{Err: busy, Wait: time.Minute}, 429, "60", []string{`data-state="too_many"`, `http-equiv="refresh" content="60"`}, nil},
 	} {
 		w := newFace(t, failing(c.err)).do(t, http.MethodGet, "/wechat/callback?code=c&state=s", "", "Accept-Language", "en")
 		if w.Code != c.status || w.Header().Get("Retry-After") != c.retry {
 			t.Errorf("%s: %d, Retry-After %q", name, w.Code, w.Header().Get("Retry-After"))
 		}
-		checkTexts(t, w.Body.String(), c.has, nil)
+		checkTexts(t, w.Body.String(), c.has, c.not)
 	}
 }
 

@@ -85,8 +85,8 @@ var loginCatalogue = map[language.Language]*loginWords{language.Chinese: &chines
 
 var chineseLogin = loginWords{
 	Places: map[LoginPlace]said{
-		LoginOnDesktop: {"用微信登录", "请打开手机微信「扫一扫」，扫描二维码，\n然后在手机上继续。"},
-		LoginOnPhone:   {"请在微信中打开", "微信登录只能在微信内进行。\n请复制地址，发到微信里打开；也可以用另一部手机的微信扫码。"},
+		LoginOnDesktop: {"用微信登录", "请用手机微信的「扫一扫」扫描二维码，\n然后在手机上继续。"},
+		LoginOnPhone:   {"请在微信中打开", "微信登录只能在微信内进行。\n请复制本页地址，发到微信里打开；\n也可以用另一部手机的微信扫码。"},
 	},
 	Asks: "登录到", QRLabel: "本页地址的二维码", Again: "重新登录",
 	Advice: "请核对网站名称与域名。仅当是您自己要登录该网站时才继续；别人发来的二维码请勿扫描。",

@@ -94,7 +94,7 @@ var chineseWords = words{
 		MessageLoginExpired:   {"登录已失效", "这次登录已使用过、已超时，或不是在此浏览器中发起的。\n请返回原来的网站重新登录。"},
 		MessageLoginCancelled: {"登录已取消", "您没有同意授权，未向网站提供任何信息。"},
 		MessageLoginFailed:    {"登录没有成功", "微信没有确认这次登录。\n请返回原来的网站再试一次。"},
-		MessageSnapshot:       {"请使用完整服务", "微信当前以受限方式打开了本页，无法确认您的身份。\n请点按页面底部的「使用完整服务」，或点按下方按钮重新登录。"},
+		MessageSnapshot:       {"请使用完整服务", "微信以受限方式打开了本页，\n因此无法确认您的身份。\n请点按页面底部的「使用完整服务」，\n或点按下方按钮重新登录。"},
 		MessageOpenInWeChat:   {"请在微信中打开", "此登录只能在微信内进行。\n请把链接发到微信后打开。"},
 		MessageTooMany:        {"访问过于频繁", "请稍等片刻再试。"},
 		MessageUnavailable:    {"服务暂时不可用", "请稍后重试。\n尚未完成的订单不会丢失。"},
