@@ -57,7 +57,7 @@ func TestDemoLoginIsRefusedOnThePhone(t *testing.T) {
 	handset := d.scanOnPhone(screen, phone)
 	handset.press(`button[value="refuse"]`, `main.narrow`)
 	screen.arrive(`h1 + p.bad`)
-	if got := screen.says(`h1 + p.bad`); !strings.Contains(got, "refused") {
+	if got := screen.says(`h1 + p.bad`); !strings.Contains(got, "登录被拒绝") {
 		t.Errorf("the shop says %q", got)
 	}
 	d.buy(screen, "tea", "waiting_native")

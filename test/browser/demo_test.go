@@ -50,6 +50,12 @@ var demoBinary = sync.OnceValues(func() (string, error) {
 // is stopped when the test ends.
 func startDemo(t *testing.T, client ...string) *demo {
 	t.Helper()
+	return startDemoWith(t, func(config string) string { return withLines(t, config, client) })
+}
+
+// startDemoWith is startDemo with any change to the example.
+func startDemoWith(t *testing.T, change func(config string) string) *demo {
+	t.Helper()
 	if chromium.missing != "" {
 		t.Skip(chromium.missing)
 	}
@@ -58,7 +64,7 @@ func startDemo(t *testing.T, client ...string) *demo {
 		t.Fatal(err)
 	}
 	home, relay, sandbox := t.TempDir(), fmt.Sprint(testport.Free(t)), fmt.Sprint(testport.Free(t))
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "run", "--config", demoConfig(t, home, relay, sandbox, client))
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "run", "--config", demoConfig(t, home, relay, sandbox, change))
 	cmd.Dir = home
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_RUNTIME_DIR="+home)
 	p := &demoProcess{cmd: cmd, ready: make(chan struct{}), done: make(chan struct{})}
@@ -84,7 +90,7 @@ func startDemo(t *testing.T, client ...string) *demo {
 
 // demoConfig writes the example with other ports and without what servers
 // side by side would share.
-func demoConfig(t *testing.T, home, relay, sandbox string, client []string) string {
+func demoConfig(t *testing.T, home, relay, sandbox string, change func(config string) string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "Caddyfile.example"))
 	if err != nil {
@@ -101,9 +107,8 @@ func demoConfig(t *testing.T, home, relay, sandbox string, client []string) stri
 		"localhost:8080", "localhost:"+relay,
 		"localhost:8081", "localhost:"+sandbox,
 	).Replace(string(text))
-	config = withLines(t, config, client)
 	path := filepath.Join(home, "Caddyfile")
-	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(change(config)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -123,6 +128,16 @@ func withLines(t *testing.T, config string, lines []string) string {
 		own = regexp.MustCompile(`(?m)^\t\t\t`+regexp.QuoteMeta(word)+` .*\n?`).ReplaceAllString(own, "") + "\n\t\t\t" + line
 	}
 	return before + block + own + "\n\t\t}\n" + after
+}
+
+// withoutAccount takes an account out of the configuration.
+func withoutAccount(t *testing.T, config, name string) string {
+	t.Helper()
+	block := regexp.MustCompile(`(?ms)^\t\taccount ` + regexp.QuoteMeta(name) + ` \{\n.*?^\t\t\}\n`)
+	if len(block.FindAllString(config, -1)) != 1 {
+		t.Fatalf("Caddyfile.example does not have one account %s", name)
+	}
+	return block.ReplaceAllString(config, "")
 }
 
 // elsewhere is the origin of the sandbox as a browser on another machine sees
