@@ -399,3 +399,24 @@ func count(yes bool) int {
 	}
 	return 0
 }
+
+// FuzzAPIToken: whatever is shown as a token, only the very text that was given
+// is taken.
+func FuzzAPIToken(f *testing.F) {
+	n := newNode(f, memstore.New(), newFakeAPI(), granted("/cgi-bin/user/info"))
+	good, err := n.APIToken(f.Context(), relay.CallerFor(n.ClientByID(vectorClient), ""), relay.APITokenPath)
+	if err != nil {
+		f.Fatal(err)
+	}
+	given := string(good.Value.Reveal())
+	f.Add(given)
+	f.Add(given + "=")
+	f.Add(given[:len(given)-1])
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := n.AuthenticateAPIToken(text)
+		if (err == nil) != (c != nil) || c != nil && text != given {
+			t.Fatalf("%q is taken: %v", text, err)
+		}
+	})
+}

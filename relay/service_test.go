@@ -57,11 +57,11 @@ const (
 	testAppID = "wx8888888888888888"
 )
 
-func testConfig(t *testing.T) *relay.Config {
-	t.Helper()
+func testConfig(tb testing.TB) *relay.Config {
+	tb.Helper()
 	public, err := url.Parse("https://pay.example.com")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := func(id, name string) *relay.Client {
 		return &relay.Client{

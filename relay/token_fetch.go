@@ -139,9 +139,10 @@ func (s *Service) leaseToken(ctx context.Context, key TokenKey, wish tokenWish) 
 	}
 }
 
-func (s *Service) claimToken(ctx context.Context, key TokenKey, wish tokenWish, holder string) (claim tokenClaim, err error) {
+func (s *Service) claimToken(ctx context.Context, key TokenKey, wish tokenWish, holder string) (tokenClaim, error) {
 	now := s.rt.now()
-	err = s.rt.store.Update(ctx, func(tx Tx) error {
+	var claim tokenClaim // not to be read after an error: the transaction may still be under way
+	err := s.rt.store.Update(ctx, func(tx Tx) error {
 		row, err := tx.AccountToken(key)
 		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrCorrupt) {
 			row = AccountToken{TokenKey: key} // WeChat has another one
@@ -163,7 +164,10 @@ func (s *Service) claimToken(ctx context.Context, key TokenKey, wish tokenWish, 
 		claim.row, claim.mine = row, true
 		return tx.PutAccountToken(&row)
 	})
-	return claim, err
+	if err != nil {
+		return tokenClaim{}, err
+	}
+	return claim, nil
 }
 
 // leased reports whether another node is fetching a token. A lease that ends

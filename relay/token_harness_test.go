@@ -126,7 +126,7 @@ func sameMasterKey(cfg *relay.Config) {
 // node is a relay with its own memory on a store that it may share.
 type node struct {
 	*relay.Service
-	t   *testing.T
+	t   testing.TB
 	rt  *relay.Runtime
 	log *syncBuffer
 
@@ -153,14 +153,14 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-func newNode(t *testing.T, store relay.Store, api *fakeAPI, change ...func(*relay.Config)) *node {
-	t.Helper()
-	cfg := testConfig(t)
+func newNode(tb testing.TB, store relay.Store, api *fakeAPI, change ...func(*relay.Config)) *node {
+	tb.Helper()
+	cfg := testConfig(tb)
 	sameMasterKey(cfg)
 	for _, c := range change {
 		c(cfg)
 	}
-	n := &node{t: t, log: &syncBuffer{}, outcomes: map[relay.TokenOutcome]int{}}
+	n := &node{t: tb, log: &syncBuffer{}, outcomes: map[relay.TokenOutcome]int{}}
 	logger := slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	n.rt, err = relay.NewRuntime(relay.RuntimeOptions{
@@ -172,10 +172,10 @@ func newNode(t *testing.T, store relay.Store, api *fakeAPI, change ...func(*rela
 		}},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if n.Service, err = relay.NewService(cfg, n.rt, logger); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n.PlayWeChat(&fakeWeChat{payments: map[string]*relay.Transaction{}})
 	if api != nil {
