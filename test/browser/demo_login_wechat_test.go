@@ -2,11 +2,8 @@ package browser
 
 import (
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chromedp/cdproto/runtime"
@@ -198,40 +195,6 @@ func TestDemoSnapshotUserCannotPay(t *testing.T) {
 	d.pay(`{"prepay_id":"` + tb.prepayID() + `"}`)
 	tb.truth(`(answer('get_brand_wcpay_request:ok'), true)`)
 	tb.untilState("paid")
-}
-
-// site is one of another developer: of another origin than relay and sandbox.
-type site struct {
-	server *httptest.Server
-	mu     sync.Mutex // guards visits
-	visits []*http.Request
-}
-
-func newSite(t *testing.T) *site {
-	t.Helper()
-	s := new(site)
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/back" {
-			s.mu.Lock()
-			s.visits = append(s.visits, r)
-			s.mu.Unlock()
-		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = fmt.Fprint(w, `<!DOCTYPE html><title>site</title><link rel="icon" href="data:,"><main id="site">`)
-	}))
-	t.Cleanup(s.server.Close)
-	return s
-}
-
-// last is the latest visit of a browser that came back from a login.
-func (s *site) last(t *testing.T) *http.Request {
-	t.Helper()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.visits) == 0 {
-		t.Fatal("nobody came back to the site")
-	}
-	return s.visits[len(s.visits)-1]
 }
 
 // A site at an origin of its own gets its visitors back from WeChat's pages
