@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -78,12 +79,22 @@ func (s *Service) passCall(ctx context.Context, a *Account, req APIRequest) (API
 	if err := toldPlainly(s.rt.observe.Upstream, "cgi_bin", lost); err != nil {
 		return APIAnswer{}, callLost(err)
 	}
+	if !isFinal(answer.Status) {
+		return APIAnswer{}, &Error{Kind: KindUpstream, Message: "the answer is none of WeChat's interface", Err: fmt.Errorf("answer has status %d", answer.Status)}
+	}
 	return APIAnswer{
 		Status:             answer.Status,
 		ContentType:        answer.Header.Get("Content-Type"),
 		ContentDisposition: answer.Header.Get("Content-Disposition"),
 		Body:               answer.Body,
 	}, nil
+}
+
+// isFinal reports whether a status stands for an answer to the call. Redirects,
+// of which WeChat's interface has none, lead elsewhere, and what lies outside
+// of HTTP's classes cannot be written.
+func isFinal(status int) bool {
+	return status >= http.StatusOK && status < http.StatusMultipleChoices || status >= http.StatusBadRequest && status < 600
 }
 
 // callLost says what is known of a call without an answer.
@@ -124,9 +135,10 @@ func (c *Client) mayCall(path string) bool {
 
 // mayPass reports whether a call to the path is passed on. The calls for
 // tokens are not: they are answered here. Whoever has a ticket signs pages of
-// every domain of the account, so that no wildcard grants it by itself.
+// every domain of the account, so that no wildcard grants it by itself. Nor
+// does one under another spelling, which WeChat might take for the same.
 func (c *Client) mayPass(path string) bool {
-	switch path {
+	switch strings.ToLower(path) {
 	case APITokenPath, APIStableTokenPath:
 		return false
 	case apiTicketPath:

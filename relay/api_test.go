@@ -316,6 +316,50 @@ func TestCallAPITicket(t *testing.T) {
 	}
 }
 
+// TestCallAPITicketSpelling_C03: WeChat may take another spelling for the same
+// call, so a wildcard grants a token or ticket under none.
+func TestCallAPITicketSpelling_C03(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI()
+	n := newNode(t, memstore.New(), api, granted("/cgi-bin/*"))
+	for _, path := range []string{"/cgi-bin/Ticket/getTicket", "/cgi-bin/ticket/GETTICKET", "/cgi-bin/Token", "/cgi-bin/STABLE_token"} {
+		if _, err := n.CallAPI(t.Context(), n.secretCaller(), relay.APIRequest{Method: "GET", Path: path}); kindOf(err) != relay.KindNoAuth {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if calls := api.count("call"); calls != 0 {
+		t.Errorf("passed on %d times", calls)
+	}
+}
+
+// oddAPI answers calls as no interface of WeChat's does.
+type oddAPI struct {
+	*fakeAPI
+	answer account.Response
+}
+
+func (o oddAPI) Call(context.Context, account.Request, string) (*account.Response, error) {
+	return &o.answer, nil
+}
+
+// TestCallAPIOddAnswer: redirects and answers that HTTP has no place for come
+// from something between here and WeChat. They are not the client's to follow,
+// and none is a reason to panic.
+func TestCallAPIOddAnswer(t *testing.T) {
+	t.Parallel()
+	for status, passed := range map[int]bool{
+		0: false, 99: false, 101: false, 199: false, 301: false, 302: false, 304: false, 307: false, 600: false, 999: false,
+		200: true, 202: true, 400: true, 403: true, 500: true, 503: true,
+	} {
+		n := newNode(t, memstore.New(), newFakeAPI(), granted("/cgi-bin/user/info"))
+		n.PlayAccount("shop", oddAPI{newFakeAPI(), account.Response{Status: status, Header: http.Header{}, Body: []byte("<html>")}})
+		got, err := n.CallAPI(t.Context(), n.secretCaller(), relay.APIRequest{Method: "GET", Path: "/cgi-bin/user/info"})
+		if passed && (err != nil || got.Status != status) || !passed && kindOf(err) != relay.KindUpstream {
+			t.Errorf("%d: answer %d, %v", status, got.Status, err)
+		}
+	}
+}
+
 // lostAPI never answers calls.
 type lostAPI struct {
 	*fakeAPI
