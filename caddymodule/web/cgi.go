@@ -15,9 +15,6 @@ const (
 	// uploadTime is how long a client may take to send the body of a call,
 	// which may be a picture.
 	uploadTime = 20 * time.Second
-	// maxUploads bounds how many bodies larger than maxBody are in memory at a
-	// time: who sends one has not shown yet that it is a client.
-	maxUploads = 16
 
 	parameterToken   = "access_token"
 	parameterAccount = "account"
@@ -120,13 +117,12 @@ func (x *exchange) tokenCall(req *relay.APIRequest) (*relay.Caller, error) {
 // many are on their way the next is refused.
 func (x *exchange) readUpload(req *relay.APIRequest) (err error) {
 	if x.r.ContentLength < 0 || x.r.ContentLength > maxBody {
-		select {
-		case x.uploads <- struct{}{}:
-			defer func() { <-x.uploads }()
-		default:
+		leave := x.enterUpload()
+		if leave == nil {
 			x.hangUp()
 			return &relay.Error{Kind: relay.KindUnavailable, Message: "too many uploads at once; try again in a moment"}
 		}
+		defer leave()
 	}
 	req.Body, err = x.readUpTo(relay.MaxAPIBody, uploadTime)
 	return err

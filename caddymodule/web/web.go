@@ -76,10 +76,11 @@ type Handler struct {
 	origin    string // scheme and host of the public address
 	prefix    string // its path without the last slash
 	api       bool   // the paths of WeChat's server interface are the relay's
-	uploads   chan struct{}
 	cookie    cookieForm
 	drained   chan struct{} // closed by Drain
 	drain     func()
+
+	uploads, clientUploads uploadGate
 }
 
 // New makes the Handler of one configuration.
@@ -104,7 +105,6 @@ func New(o Options) (*Handler, error) {
 		origin:    o.PublicURL.Scheme + "://" + o.PublicURL.Host,
 		prefix:    prefix,
 		api:       o.Service.OffersAPI(),
-		uploads:   make(chan struct{}, maxUploads),
 		cookie:    cookieFor(o.PublicURL),
 		drained:   make(chan struct{}),
 	}
