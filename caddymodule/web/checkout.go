@@ -148,6 +148,9 @@ func (x *exchange) redirect(to string) error {
 		}
 	}
 	h := x.w.Header()
+	// Sites open logins in windows of their own and hear of the end by the
+	// window's opener, which a policy of any step on the way would take away.
+	h.Del("Cross-Origin-Opener-Policy")
 	h.Set("Location", to)
 	h.Set("Content-Length", "0")
 	x.w.WriteHeader(http.StatusSeeOther)

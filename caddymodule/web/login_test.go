@@ -125,6 +125,29 @@ func TestLoginInFrame_E20_I04(t *testing.T) {
 	}
 }
 
+// TestLoginInAPopup: a site may log in in a window of its own, as pages with a
+// code to scan are opened, and hear of it there: the redirects on the way do
+// not part the window from the page that opened it. Our pages do.
+func TestLoginInAPopup(t *testing.T) {
+	t.Parallel()
+	const policy = "Cross-Origin-Opener-Policy"
+	leads := newFace(t, &fakeService{login: func(relay.LoginCallback) (string, error) { return goodBack[:26], nil }, fakeLogins: fakeLogins{begin: func(relay.LoginRequest) (relay.LoginStart, error) {
+		return relay.LoginStart{Redirect: "https://open.example/x"}, nil
+	}}})
+	refuses := newFace(t, failing(refusal(relay.KindNoAuth, "not registered")))
+	connect := "?appid=" + clientID + "&redirect_uri=" + url.QueryEscape(goodBack) + "&response_type=code&scope=snsapi_login&state=s"
+	for _, target := range []string{
+		loginTo(goodBack, "&state=s"), "/connect/oauth2/authorize" + connect, "/connect/qrconnect" + connect, "/wechat/callback?code=c&state=s",
+	} {
+		if w := leads.do(t, http.MethodGet, target, ""); w.Code != http.StatusSeeOther || w.Header().Get(policy) != "" {
+			t.Errorf("%.30s leads on with %d and %s %q, want none", target, w.Code, policy, w.Header().Get(policy))
+		}
+		if w := refuses.do(t, http.MethodGet, target, ""); w.Code != http.StatusForbidden || w.Header().Get(policy) != "same-origin" {
+			t.Errorf("%.30s is refused with %d and %s %q, want same-origin", target, w.Code, policy, w.Header().Get(policy))
+		}
+	}
+}
+
 // TestLoginPage_E26_I05: who asks, and the address as it was opened at the
 // configured host.
 func TestLoginPage_E26_I05(t *testing.T) {
