@@ -356,3 +356,27 @@ func TestTokenTicketFirstSeen(t *testing.T) {
 		}
 	})
 }
+
+// TestTokenTicketAges: each time the same ticket is told of, WeChat gives it
+// two hours, but its end is counted from when it was first seen.
+func TestTokenTicketAges(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t, memstore.New(), newFakeAPI())
+		n.run()
+		first := time.Now()
+		for range 40 { // some checks on the way
+			n.ticket()
+			time.Sleep(time.Minute)
+		}
+		var end time.Time
+		for _, state := range n.rt.Tokens() {
+			if state.Kind == relay.TokenJSAPITicket {
+				end = state.ExpiresAt
+			}
+		}
+		if want := first.Add(2 * time.Hour); !end.Equal(want) {
+			t.Errorf("the ticket ends at %v, want %v", end, want)
+		}
+	})
+}
