@@ -66,6 +66,7 @@ func (v Visitor) payingOpenID() string {
 type begun struct {
 	State string
 	At    time.Time
+	Ended bool // it was answered
 }
 
 // session is what the shop remembers of a browser.
@@ -120,44 +121,47 @@ func (l *sessions) begin(id, fresh, state string) string {
 		id, s = fresh, &session{}
 		l.put(id, s)
 	}
-	s.Logins = append(s.Logins, begun{state, l.now()})
+	s.Logins = append(s.Logins, begun{State: state, At: l.now()})
 	s.Logins = slices.Delete(s.Logins, 0, max(0, len(s.Logins)-maxLogins))
 	return id
 }
 
 // end takes back the state of a login, once, and reports whether this
 // browser began it: an answer that somebody else's login got must not log
-// this browser in.
-func (l *sessions) end(id, state string) bool {
+// this browser in. It reports apart from that whether the browser has come
+// back with this state before: browsers in WeChat load a page twice, even at
+// the same moment.
+func (l *sessions) end(id, state string) (mine, again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.find(id)
 	if s == nil || state == "" {
-		return false
+		return false, false
 	}
 	i := slices.IndexFunc(s.Logins, func(b begun) bool {
 		return subtle.ConstantTimeCompare([]byte(b.State), []byte(state)) == 1 && l.now().Sub(b.At) < loginLife
 	})
 	if i < 0 {
-		return false
+		return false, false
 	}
-	s.Logins = slices.Delete(s.Logins, i, i+1)
-	return true
+	again = s.Logins[i].Ended
+	s.Logins[i].Ended = true
+	return !again, again
 }
 
 // logIn gives a session its visitor under a new name, so that nobody who
-// planted the old one is logged in too.
+// planted the old one is logged in too. The old name knows the logins that
+// ended and nothing else.
 func (l *sessions) logIn(id, fresh string, visitor Visitor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := l.find(id)
-	if s == nil {
-		s = &session{}
+	entered := &session{Visitor: &visitor}
+	if s := l.find(id); s != nil {
+		entered.Logins = slices.Clone(s.Logins)
+		s.Logins = slices.DeleteFunc(s.Logins, func(b begun) bool { return !b.Ended })
+		s.Visitor = nil
 	}
-	delete(l.all, id)
-	l.order = slices.DeleteFunc(l.order, func(name string) bool { return name == id })
-	s.Visitor = &visitor
-	l.put(fresh, s)
+	l.put(fresh, entered)
 }
 
 // logOut forgets a session.
@@ -240,8 +244,9 @@ func (c *Client) LoginURL(redirectURI, state, scope string) string {
 func (s *Shop) serveLoginCallback(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	query := r.URL.Query()
-	if !s.sessions.end(sessionOf(r), query.Get("state")) {
-		if s.sessions.visitor(sessionOf(r)) != nil { // the back button
+	mine, again := s.sessions.end(sessionOf(r), query.Get("state"))
+	if !mine {
+		if again || s.sessions.visitor(sessionOf(r)) != nil { // the back button
 			http.Redirect(w, r, "/shop/", http.StatusSeeOther)
 			return
 		}
