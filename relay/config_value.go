@@ -213,9 +213,13 @@ func parseAbsolute(s string) (*url.URL, error) {
 }
 
 // normalHost lower-cases the host, checks the port, and drops it when it is
-// the scheme's default.
+// the scheme's default. Names in other scripts look like each other and are
+// not what browsers send, and there are no wildcards (threats D04, D06).
 func normalHost(u *url.URL) (string, error) {
 	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if !onlyChars(host, isHostChar) {
+		return "", fmt.Errorf("%q must have a host of ASCII letters, digits, dots and hyphens; write a name in another script as browsers send it, xn--…", u.Host)
+	}
 	if strings.HasSuffix(u.Host, ":") {
 		return "", fmt.Errorf("%q has a colon without a port", u.Host)
 	}
@@ -225,7 +229,7 @@ func normalHost(u *url.URL) (string, error) {
 	if port == "" || (u.Scheme == "https" && port == "443") || (u.Scheme == "http" && port == "80") {
 		return host, nil
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
 		return "", fmt.Errorf("%q has a port that is not 1 to 65535", u.Host)
 	}
 	return host + ":" + port, nil

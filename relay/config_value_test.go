@@ -72,6 +72,16 @@ func TestParseOrigin(t *testing.T) {
 		{"port", "http://books.example.com:8080", "http://books.example.com:8080"},
 		{"path", "https://books.example.com/wx", ""},
 		{"wildcard scheme", "*://books.example.com", ""},
+		{"D04 Cyrillic", "https://gооd.example", ""},
+		{"D04 ideographic full stop", "https://good.example。evil.example", ""},
+		{"D04 full-width full stop", "https://good．example", ""},
+		{"D04 its ASCII form", "https://xn--gd-jbaa.example", "https://xn--gd-jbaa.example"},
+		{"D06 wildcard", "https://*.good.example", ""},
+		{"comma", "https://good.example,evil.example", ""},
+		{"semicolon", "https://good.example;x", ""},
+		{"port in another spelling", "https://good.example:0443", ""},
+		{"IPv6", "http://[::1]:8080", "http://[::1]:8080"},
+		{"IPv6 zone", "http://[fe80::1%25eth0]:8080", ""},
 		{"nothing", "", ""},
 	}
 	for _, tt := range tests {

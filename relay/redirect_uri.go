@@ -44,9 +44,6 @@ func CheckRedirectURI(s string) error {
 	if _, err := normalHost(u); err != nil {
 		return err
 	}
-	if !onlyChars(u.Hostname(), isHostChar) {
-		return fmt.Errorf("%q must have a host of ASCII letters, digits, dots and hyphens", s)
-	}
 	if u.Scheme == "http" && !PrivateHost(u.Hostname()) {
 		return fmt.Errorf("%q must use https: whoever reads the answer on its way logs in as the user", s)
 	}
