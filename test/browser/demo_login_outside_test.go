@@ -55,13 +55,14 @@ func TestDemoLoginOnAPhoneOutsideWeChat(t *testing.T) {
 	for name, d := range map[string]*demo{"with a website": startDemo(t), "without": withoutWebsite(t)} {
 		for lang, want := range map[string]string{"zh-CN": "请在微信中打开", "en": "Please open in WeChat"} {
 			on := outsideWeChat
-			on.language = lang
+			on.language, on.width, on.height = lang, 320, 568
 			tb := openTab(t, on)
 			tb.beforeLoad(copies)
 			d.beginLogin(tb, `body[data-state="login_phone"]`)
 			if got := tb.says("#heading"); got != want {
 				t.Errorf("%s: the page says %q, want %q", name, got, want)
 			}
+			tb.checkFit("login-phone-"+lang, on.width)
 			tb.look("login-phone-" + lang)
 			tb.click("#copy")
 			tb.until(`window.copied === location.href`)
