@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Limits of browser flows (threats section 0, J04). One browser has few pages
-// open at once; one that a site sends round in circles begins thousands.
+// Limits of browser flows (threats section 0, J04): so many logins, and as many
+// cashier pages beside them. One browser has few pages open at once; one that a
+// site sends round in circles begins thousands.
 const (
 	flowLife        = 600 * time.Second
 	maxFlows        = 20000
@@ -77,7 +78,17 @@ type flows struct {
 	byKey     map[flowKey]*list.Element
 	byID      map[string]*list.Element
 	byBrowser map[string][]*list.Element // oldest first
-	order     list.List                  // of *flow, oldest first
+	logins    list.List                  // of *flow, oldest first
+	pages     list.List                  // the same for cashier pages
+}
+
+// line is where a flow queues. Anybody can begin logins by the thousand, which
+// must not keep buyers from paying; a cashier page takes an order.
+func (f *flows) line(fl *flow) *list.List {
+	if fl.purpose == loginForPage {
+		return &f.pages
+	}
+	return &f.logins
 }
 
 // get returns the browser's flow for a cashier page.
@@ -129,13 +140,15 @@ func (f *flows) join(fl flow, now time.Time) (flow, bool) {
 // keep is put, with the lock held.
 func (f *flows) keep(fl *flow, now time.Time) bool {
 	f.drop(f.byKey[fl.key()])
-	for e := f.order.Front(); e != nil && !e.Value.(*flow).expires.After(now); e = f.order.Front() {
-		f.drop(e)
+	for _, line := range []*list.List{&f.logins, &f.pages} {
+		for e := line.Front(); e != nil && !e.Value.(*flow).expires.After(now); e = line.Front() {
+			f.drop(e)
+		}
 	}
 	if own := f.byBrowser[fl.browserID]; len(own) >= maxBrowserFlows {
 		f.drop(own[0])
 	}
-	if f.order.Len() >= maxFlows {
+	if f.line(fl).Len() >= maxFlows {
 		return false
 	}
 	if f.byKey == nil {
@@ -143,7 +156,7 @@ func (f *flows) keep(fl *flow, now time.Time) bool {
 	}
 	kept := fl.alone()
 	kept.expires = now.Add(flowLife)
-	e := f.order.PushBack(&kept)
+	e := f.line(&kept).PushBack(&kept)
 	f.byKey[kept.key()] = e
 	f.byID[kept.id] = e
 	f.byBrowser[kept.browserID] = append(f.byBrowser[kept.browserID], e)
@@ -176,7 +189,8 @@ func (f *flows) drop(e *list.Element) {
 	if e == nil {
 		return
 	}
-	fl := f.order.Remove(e).(*flow)
+	fl := e.Value.(*flow)
+	f.line(fl).Remove(e)
 	delete(f.byKey, fl.key())
 	delete(f.byID, fl.id)
 	own := f.byBrowser[fl.browserID]

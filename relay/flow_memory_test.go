@@ -60,11 +60,11 @@ func TestFlowsOfOneBrowser_J04(t *testing.T) {
 			t.Errorf("trip %d of %d: known %t, want %t", i, maxFlows, ok, want)
 		}
 	}
-	if n := f.order.Len(); n != maxBrowserFlows+1 || len(f.byKey) != n || len(f.byID) != n || len(f.byBrowser) != 2 {
+	if n := f.logins.Len(); n != maxBrowserFlows+1 || len(f.byKey) != n || len(f.byID) != n || len(f.byBrowser) != 2 {
 		t.Errorf("%d trips of %d browsers are kept, %d by key and %d by state", n, len(f.byBrowser), len(f.byKey), len(f.byID))
 	}
 	later := at.Add(flowLife)
-	if !f.put(flow{id: "late", browserID: "late", purpose: LoginForTicket}, later) || f.order.Len() != 1 || len(f.byBrowser) != 1 {
-		t.Errorf("%d trips of %d browsers are kept when all but one are over", f.order.Len(), len(f.byBrowser))
+	if !f.put(flow{id: "late", browserID: "late", purpose: LoginForTicket}, later) || f.logins.Len() != 1 || len(f.byBrowser) != 1 {
+		t.Errorf("%d trips of %d browsers are kept when all but one are over", f.logins.Len(), len(f.byBrowser))
 	}
 }

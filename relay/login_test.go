@@ -668,11 +668,12 @@ func TestLoginOfRemovedSite(t *testing.T) {
 }
 
 // TestLoginsBounded_J04: nothing is written before WeChat is reached, and who
-// comes after too many is told so.
+// comes after too many is told so. Who pays is not kept from it by them.
 func TestLoginsBounded_J04(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := newLoginBench(t)
+		token := b.token("A000000001")
 		for range relay.MaxFlows {
 			b.begin(loginFor(relay.LoginForTicket))
 		}
@@ -682,6 +683,9 @@ func TestLoginsBounded_J04(t *testing.T) {
 		}
 		if _, err := b.BeginLogin(t.Context(), loginFor(relay.LoginForCode)); kindOf(err) != relay.KindUnavailable {
 			t.Errorf("one too many, for a code: %v, want KindUnavailable", err)
+		}
+		if res := b.open(token, relay.SurroundWeChat, ""); !strings.HasPrefix(res.Redirect, "https://open.example/") {
+			t.Errorf("a buyer meanwhile: %+v, want a login", res)
 		}
 		<-time.After(relay.FlowLife)
 		b.begin(loginFor(relay.LoginForTicket))
