@@ -52,9 +52,8 @@ func (s *Service) CallAPI(ctx context.Context, caller *Caller, req APIRequest) (
 		return APIAnswer{}, err
 	}
 	if req.Method != http.MethodGet && caller.nonce != "" {
-		err := s.rt.store.Update(ctx, func(tx Tx) error { return s.claimNonce(tx, caller) })
-		if err != nil {
-			return APIAnswer{}, outcome(err)
+		if err := s.useNonce(ctx, caller); err != nil {
+			return APIAnswer{}, err
 		}
 	}
 	if req.Path == apiTicketPath && req.Method == http.MethodGet && req.Query.Get("type") == string(account.TicketJSAPI) {

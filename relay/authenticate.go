@@ -106,6 +106,12 @@ func (s *Service) claimNonce(tx Tx, c *Caller) error {
 	return err
 }
 
+// useNonce uses up the caller's nonce for a write whose work lies outside the
+// store.
+func (s *Service) useNonce(ctx context.Context, caller *Caller) error {
+	return outcome(s.rt.store.Update(ctx, func(tx Tx) error { return s.claimNonce(tx, caller) }))
+}
+
 // claimForOrder uses up the caller's nonce for a write on an order of its
 // own whose work lies outside one transaction, because WeChat is asked. An
 // order that does not exist is KindNotFound and leaves the nonce.

@@ -1,6 +1,9 @@
 package relay
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Why a grant is not redeemed.
 var (
@@ -11,13 +14,20 @@ var (
 // GrantHash is the hash under which a text is known.
 func GrantHash(text string) string { return grantHash(text) }
 
-// RedeemOnce redeems a grant for a client.
-func (s *Service) RedeemOnce(ctx context.Context, k GrantKey, clientID string) (Grant, error) {
-	return s.redeemOnce(ctx, k, clientID)
+// RedeemOnce redeems a grant for a client, in a transaction of its own.
+func (s *Service) RedeemOnce(ctx context.Context, k GrantKey, clientID string) (g Grant, err error) {
+	err = s.rt.store.Update(ctx, func(tx Tx) (err error) {
+		g, err = redeemGrant(tx, k, clientID, s.rt.now())
+		return err
+	})
+	if errors.Is(err, ErrUnavailable) {
+		return Grant{}, err // the transaction may still be at work
+	}
+	return g, err
 }
 
 // Sealer seals what the configuration keeps in the store.
-func (s *Service) Sealer() *Sealer { return s.sealer() }
+func (s *Service) Sealer() *Sealer { return s.sealer }
 
 // What the sweeper goes by.
 const (

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"time"
 )
@@ -13,26 +12,11 @@ var (
 	errGrantExpired = errors.New("expired before it was redeemed")
 )
 
-// redeemOnce redeems a grant for a client, in a transaction of its own. Of
-// many at once one wins (threats E08, E12). The errors are those of
-// [redeemGrant], or the store's.
-func (s *Service) redeemOnce(ctx context.Context, k GrantKey, clientID string) (Grant, error) {
-	now := s.rt.now()
-	var g Grant
-	err := s.rt.store.Update(ctx, func(tx Tx) (err error) {
-		g, err = redeemGrant(tx, k, clientID, now)
-		return err
-	})
-	if errors.Is(err, ErrUnavailable) {
-		return Grant{}, err // the transaction may still be at work
-	}
-	return g, err
-}
-
-// redeemGrant redeems a grant inside a transaction that may do more. An
-// unknown one is ErrNotFound, and so is another client's, which its owner can
-// still redeem. With errGrantUsed and errGrantExpired the grant comes too, so
-// that a replay can take back what the first one gave.
+// redeemGrant redeems a grant for a client, inside a transaction that may do
+// more. Of many at once one wins (threats E08, E12). An unknown one is
+// ErrNotFound, and so is another client's, which its owner can still redeem.
+// With errGrantUsed and errGrantExpired the grant comes too, so that a replay
+// can take back what the first one gave.
 func redeemGrant(tx Tx, k GrantKey, clientID string, now time.Time) (Grant, error) {
 	g, err := tx.Grant(k)
 	switch {

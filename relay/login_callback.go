@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -133,11 +131,6 @@ func (s *Service) identify(ctx context.Context, fl *flow, code string) error {
 // take for one.
 func isOpenID(s string) bool {
 	return s != "" && len(s) <= maxOpenID && onlyChars(s, isURLSafe)
-}
-
-func digestOf(code string) string {
-	sum := sha256.Sum256([]byte(code))
-	return hex.EncodeToString(sum[:])
 }
 
 // What may come of a code; loginClient's errors wrap those that WeChat said.

@@ -47,6 +47,3 @@ func newServiceSealer(cfg *Config, rt *Runtime) (*Sealer, error) {
 	}
 	return NewSealer(cfg.MasterKeys, rt.random.source)
 }
-
-// sealer seals what this configuration keeps in the store; never nil.
-func (s *Service) sealer() *Sealer { return s.seals }

@@ -84,7 +84,7 @@ func (s *Service) miniGrant(c *Client, a *Account, who *miniprogram.Session) (g 
 		ClientID: c.ID, AppID: a.AppID, User: LoginUser{OpenID: who.OpenID, UnionID: who.UnionID},
 		CreatedAt: now, ExpiresAt: now.Add(miniSessionLife),
 	}
-	g.Sealed, err = s.sealer().Seal(SealMiniSession, g.Hash, []byte(who.Key))
+	g.Sealed, err = s.sealer.Seal(SealMiniSession, g.Hash, []byte(who.Key))
 	return g, id, err
 }
 
@@ -105,7 +105,7 @@ func (s *Service) miniKey(ctx context.Context, caller *Caller, sessionID string)
 	})
 	if err == nil {
 		var plain []byte
-		plain, err = s.sealer().Open(SealMiniSession, g.Hash, g.Sealed)
+		plain, err = s.sealer.Open(SealMiniSession, g.Hash, g.Sealed)
 		key = miniprogram.SessionKey(plain)
 	}
 	switch {
@@ -115,12 +115,6 @@ func (s *Service) miniKey(ctx context.Context, caller *Caller, sessionID string)
 		return Grant{}, "", outcome(err)
 	}
 	return g, key, nil
-}
-
-// useNonce uses up the caller's nonce for a write whose work lies outside the
-// store.
-func (s *Service) useNonce(ctx context.Context, caller *Caller) error {
-	return outcome(s.rt.store.Update(ctx, func(tx Tx) error { return s.claimNonce(tx, caller) }))
 }
 
 func validMiniCode(code string) bool {

@@ -15,8 +15,8 @@ type Service struct {
 	cfg       *Config
 	rt        *Runtime
 	log       *slog.Logger
-	seals     *Sealer
-	host      string // of PublicURL, as signatures spell it
+	sealer    *Sealer // of what this configuration keeps in the store
+	host      string  // of PublicURL, as signatures spell it
 	clients   map[string]*Client
 	nobody    *Client // stands in for unknown clients
 	accounts  map[string]*Account
@@ -68,7 +68,7 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		return nil, err
 	}
 	var err error
-	if s.seals, err = newServiceSealer(cfg, rt); err != nil {
+	if s.sealer, err = newServiceSealer(cfg, rt); err != nil {
 		return nil, err
 	}
 	if s.minis, err = miniClients(cfg); err != nil {

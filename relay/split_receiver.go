@@ -80,8 +80,8 @@ func (s *Service) changeReceiver(ctx context.Context, caller *Caller, req *Recei
 	if err != nil {
 		return ReceiverView{}, err
 	}
-	if err := s.rt.store.Update(ctx, func(tx Tx) error { return s.claimNonce(tx, caller) }); err != nil {
-		return ReceiverView{}, outcome(err)
+	if err := s.useNonce(ctx, caller); err != nil {
+		return ReceiverView{}, err
 	}
 	err = change(g, ctx, &Receiver{
 		SubMchID: m.SubMchID, SubAppID: m.SubAppID, AppID: s.ownApp(m),

@@ -185,7 +185,7 @@ func (s *Service) openToken(row *AccountToken) Secret {
 	if len(row.Sealed) == 0 {
 		return Secret{}
 	}
-	value, err := s.sealer().Open(SealAccountToken, row.sealPlace(), row.Sealed)
+	value, err := s.sealer.Open(SealAccountToken, row.sealPlace(), row.Sealed)
 	if err != nil {
 		return Secret{}
 	}
@@ -267,7 +267,7 @@ func (s *Service) agedToken(claim *tokenClaim, got *account.Token, asked time.Ti
 // fails the token is good nevertheless: this process has it, the lease lapses,
 // and others ask WeChat again.
 func (s *Service) recordToken(ctx context.Context, a *Account, row *AccountToken, value string) {
-	sealed, err := s.sealer().Seal(SealAccountToken, row.sealPlace(), []byte(value))
+	sealed, err := s.sealer.Seal(SealAccountToken, row.sealPlace(), []byte(value))
 	if err == nil {
 		row.Sealed = sealed
 		err = s.endLease(ctx, row.Holder, row)
