@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -108,8 +107,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.loadStore(ctx, r)
 	a.storage = func() keyStorage { return ctx.Storage() }
 	a.config = a.build(r)
-	offersAPI := slices.ContainsFunc(a.config.Clients, func(c *relay.Client) bool { return len(c.AllowAPI) > 0 })
-	a.face.init(cmp.Or(a.config.PublicURL, someLocalURL), offersAPI) // without a path when it is still to be found
+	a.face.init(cmp.Or(a.config.PublicURL, someLocalURL), a.config.OffersAPI()) // without a path when it is still to be found
 	a.face.files = web.NewVerifyFiles(a.config.Accounts)
 	a.problems, a.warnings = r.problems, r.warnings
 	return registerMetrics(ctx.GetMetricsRegistry())

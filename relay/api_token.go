@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
@@ -38,14 +39,12 @@ type APIToken struct {
 // OffersAPI reports whether any client may call WeChat's server interface
 // through the relay. Without one the paths below APIPrefix are not the
 // relay's.
-func (s *Service) OffersAPI() bool {
-	for _, c := range s.cfg.Clients {
-		if len(c.AllowAPI) > 0 {
-			return true
-		}
-	}
-	return false
+func (c *Config) OffersAPI() bool {
+	return slices.ContainsFunc(c.Clients, func(c *Client) bool { return len(c.AllowAPI) > 0 })
 }
+
+// OffersAPI is that of its configuration.
+func (s *Service) OffersAPI() bool { return s.cfg.OffersAPI() }
 
 // APIToken gives a client that sent its id and secret a token for its calls:
 // one of the relay's own, which works here alone, or the account's, where the

@@ -1,5 +1,7 @@
 package relay
 
+import "github.com/wxrelay/wxrelay/relay/wechat/oauth"
+
 // findPayer finds the buyer's openid for a page inside WeChat: the order's
 // own, or what WeChat told of this browser before. Otherwise it starts the
 // silent login and reports that the browser must go there.
@@ -17,7 +19,7 @@ func (s *Service) findPayer(o *Order, m *merchant, w *wish, req *CheckoutRequest
 		w.openID = known.who.OpenID
 		return false, nil
 	}
-	fl := flow{clientID: w.client.ID, token: req.Token, appID: a.AppID, scope: scopeBase, confirmed: known.confirmed}
+	fl := flow{clientID: w.client.ID, token: req.Token, appID: a.AppID, scope: oauth.ScopeBase, confirmed: known.confirmed}
 	if err := s.keepPage(&fl, req, res); err != nil {
 		return false, err
 	}

@@ -16,13 +16,6 @@ const (
 	LoginForCode   LoginPurpose = "code"   // the site exchanges a code, as it would at WeChat
 )
 
-// The scopes of WeChat's authorisation (oauth.md sections 2 and 4).
-const (
-	scopeBase     = "snsapi_base"     // silent
-	scopeUserInfo = "snsapi_userinfo" // asks for name and picture
-	scopeLogin    = "snsapi_login"    // of website apps
-)
-
 // maxClientState bounds the state that a site wants back (threats E25).
 const maxClientState = 2 << 10
 

@@ -28,7 +28,7 @@ func newLoginClient(a *Account, p Platform) (loginClient, error) {
 // AuthorizeURL is where a browser is asked who it is: in WeChat, or for a
 // website app by a code to scan.
 func (l oauthLogin) AuthorizeURL(redirectURI, scope, state string) string {
-	if scope == scopeLogin {
+	if scope == oauth.ScopeLogin {
 		return l.client.QRConnectURL(redirectURI, state)
 	}
 	return l.client.AuthorizeURL(redirectURI, scope, state)
@@ -64,7 +64,7 @@ func (l oauthLogin) addProfile(ctx context.Context, t *oauth.Token, u *LoginUser
 // the account see name and picture.
 func showsProfile(granted string) bool {
 	scopes := strings.Split(granted, ",")
-	return slices.Contains(scopes, scopeUserInfo) || slices.Contains(scopes, scopeLogin)
+	return slices.Contains(scopes, oauth.ScopeUserInfo) || slices.Contains(scopes, oauth.ScopeLogin)
 }
 
 // loginError says what WeChat's refusal of a code means for its browser.

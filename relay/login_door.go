@@ -1,6 +1,10 @@
 package relay
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/oauth"
+)
 
 // loginDoor is how a browser gets in: through an account of ours, or by being
 // opened elsewhere.
@@ -27,11 +31,11 @@ var doorKinds = map[Surroundings][]AccountKind{
 func (s *Service) loginDoor(c *Client, req *LoginRequest) (loginDoor, error) {
 	kinds := doorKinds[req.Surroundings]
 	switch req.Scope {
-	case "", scopeBase, scopeUserInfo:
+	case "", oauth.ScopeBase, oauth.ScopeUserInfo:
 		if req.Purpose == LoginForCode {
 			kinds = []AccountKind{AccountOfficial}
 		}
-	case scopeLogin:
+	case oauth.ScopeLogin:
 		kinds = []AccountKind{AccountWebsiteApp}
 	default:
 		return loginDoor{}, refuse(KindParam, "scope", "snsapi_base, snsapi_userinfo or snsapi_login")
@@ -43,11 +47,11 @@ func (s *Service) loginDoor(c *Client, req *LoginRequest) (loginDoor, error) {
 	door := loginDoor{account: a, scope: req.Scope}
 	switch {
 	case a.Kind == AccountWebsiteApp:
-		door.scope = scopeLogin
+		door.scope = oauth.ScopeLogin
 	case !slices.Contains([]Surroundings{SurroundWeChat, SurroundMiniProgram}, req.Surroundings):
 		door.page = true
 	case door.scope == "":
-		door.scope = scopeBase
+		door.scope = oauth.ScopeBase
 	}
 	return door, nil
 }

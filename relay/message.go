@@ -98,18 +98,7 @@ func (s *Service) takeMessage(ctx context.Context, accountName string, query url
 	if err := s.checkMessageTime(q.Timestamp); err != nil {
 		return MessageRefused, err
 	}
-	result, err := s.tellMessage(ctx, &pushed{
-		account:  s.accounts[accountName],
-		toUser:   m.ToUserName,
-		openID:   m.FromUserName,
-		msgType:  m.MsgType,
-		event:    m.Event,
-		eventKey: m.EventKey,
-		id:       m.MsgID,
-		at:       m.CreateTime,
-		raw:      m.Raw,
-		json:     m.Format == message.FormatJSON,
-	})
+	result, err := s.tellMessage(ctx, &pushed{account: s.accounts[accountName], Message: m})
 	if known, ok := errors.AsType[*Error](err); ok && known.Kind == KindTooLarge {
 		return MessageRefused, err
 	}

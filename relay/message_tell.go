@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/message"
 )
 
 // maxMessageBody bounds the standard notification of a message, so that its
@@ -15,16 +17,8 @@ const maxMessageBody = 24 << 10
 // pushed is a message of WeChat to an account, after it was verified and
 // opened.
 type pushed struct {
-	account  *Account
-	toUser   string
-	openID   string // who wrote, or did what the event tells
-	msgType  string // such as "text" or "event"
-	event    string // with msgType "event"
-	eventKey string
-	id       string // WeChat's MsgId; events have none
-	at       time.Time
-	raw      []byte
-	json     bool // raw is JSON, which mini-programs may choose, and not XML
+	*message.Message
+	account *Account
 }
 
 // messageBody is the JSON of the standard notification.
@@ -115,11 +109,11 @@ func (s *Service) tellMessage(ctx context.Context, m *pushed) (MessageOutcome, e
 // are told apart by MsgId, and events by who, when and what, as WeChat's
 // documents say (oauth.md section 7).
 func (m *pushed) tellable(c *Client, now time.Time) (*Event, error) {
-	step := []string{"message", m.account.AppID, c.ID, m.msgType, m.event, "id", m.id}
-	if m.id == "" {
-		step = append(step, m.openID, m.eventKey) // and the time, which stepID takes itself
+	step := []string{"message", m.account.AppID, c.ID, m.MsgType, m.Event, "id", m.MsgID}
+	if m.MsgID == "" {
+		step = append(step, m.FromUserName, m.EventKey) // and the time, which stepID takes itself
 	}
-	id, err := stepID(m.at, step...)
+	id, err := stepID(m.CreateTime, step...)
 	if err != nil {
 		return nil, err
 	}
@@ -137,18 +131,18 @@ func (m *pushed) body(c *Client, now time.Time) ([]byte, error) {
 		ClientID:  c.ID,
 		Account:   m.account.Name,
 		AppID:     m.account.AppID,
-		OpenID:    m.openID,
-		ToUser:    m.toUser,
-		MsgType:   m.msgType,
-		Event:     m.event,
-		EventKey:  m.eventKey,
-		MsgID:     m.id,
-		CreatedAt: stamp(m.at),
+		OpenID:    m.FromUserName,
+		ToUser:    m.ToUserName,
+		MsgType:   m.MsgType,
+		Event:     m.Event,
+		EventKey:  m.EventKey,
+		MsgID:     m.MsgID,
+		CreatedAt: stamp(m.CreateTime),
 	}}
-	if m.json {
-		b.Data.JSON = string(m.raw)
+	if m.Format == message.FormatJSON {
+		b.Data.JSON = string(m.Raw)
 	} else {
-		b.Data.XML = string(m.raw)
+		b.Data.XML = string(m.Raw)
 	}
 	text, err := plainJSON(b)
 	if err != nil || len(text) <= maxMessageBody {

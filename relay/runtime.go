@@ -56,8 +56,9 @@ type Observer struct {
 
 // Runtime outlives configurations: it holds the store, the dispatcher of
 // deliveries, the watch on expiring orders and unpaid payments, the follower
-// of refunds, the sweeper of expired grants, and what is kept in memory about browsers and clients. One
-// Runtime belongs to one open store.
+// of refunds, the sweeper of expired grants, the centre of the accounts'
+// tokens, and what is kept in memory about browsers and clients. One Runtime
+// belongs to one open store.
 //
 // Start begins its goroutines and Stop ends them and waits; both may be
 // called once each, Stop also without Start.
@@ -137,7 +138,7 @@ func (rt *Runtime) Use(s *Service) {
 }
 
 // Start begins to deliver, to close expired orders, to ask about unpaid
-// payments, and to drop expired grants.
+// payments, to drop expired grants, and to renew tokens.
 func (rt *Runtime) Start() {
 	rt.dispatcher.Start()
 	rt.expiry.start()

@@ -4,10 +4,8 @@ import (
 	"net/url"
 
 	"github.com/wxrelay/wxrelay/relay"
+	"github.com/wxrelay/wxrelay/relay/wechat/oauth"
 )
-
-// scopeOfScan is the one scope of WeChat's page with a code to scan.
-const scopeOfScan = "snsapi_login"
 
 // beginConnect takes a browser that a site would have sent to WeChat itself,
 // with WeChat's own parameters and the client's id as appid (oauth.md sections
@@ -36,7 +34,7 @@ func (x *exchange) beginConnect() error {
 		Scope:       values.Get("scope"),
 	}
 	if x.route == routeScan {
-		req.Scope = scopeOfScan
+		req.Scope = oauth.ScopeLogin // the one of the page with a code to scan
 	}
 	return x.login(req)
 }
