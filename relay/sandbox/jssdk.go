@@ -1,16 +1,16 @@
 package sandbox
 
 import (
-	"crypto/sha1" //nolint:gosec // WeChat's own signature of pages
 	"crypto/subtle"
 	_ "embed"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/wxrelay/wxrelay/relay/sandbox/page"
+	"github.com/wxrelay/wxrelay/relay/wechat/jssdk"
 )
 
 //go:embed assets/js-sdk.js
@@ -51,20 +51,21 @@ func (s *Sandbox) judgeConfig(query url.Values) string {
 	if account == nil || account.Kind != "" && account.Kind != OfficialAccount {
 		return configAppID
 	}
-	shown, err := url.Parse(query.Get("url"))
-	if err != nil || shown.Scheme != "http" && shown.Scheme != "https" || shown.Host == "" {
+	shown, err := jssdk.ParsePage(query.Get("url"))
+	if err != nil {
 		return configDomain
 	}
-	if len(account.JSDomains) > 0 && !slices.Contains(account.JSDomains, strings.ToLower(shown.Hostname())) {
+	origin, err := url.Parse(shown.Origin())
+	if err != nil || len(account.JSDomains) > 0 && !slices.Contains(account.JSDomains, origin.Hostname()) {
 		return configDomain
 	}
 	ticket, ok := s.accountTokens.livingTicket(account.AppID)
-	if !ok || query.Get("nonceStr") == "" {
+	timestamp, err := strconv.ParseInt(query.Get("timestamp"), 10, 64)
+	if !ok || err != nil || query.Get("nonceStr") == "" {
 		return configSignature
 	}
-	sum := sha1.Sum([]byte("jsapi_ticket=" + ticket + "&noncestr=" + query.Get("nonceStr") + //nolint:gosec // see the import
-		"&timestamp=" + query.Get("timestamp") + "&url=" + query.Get("url")))
-	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(sum[:])), []byte(query.Get("signature"))) != 1 {
+	want := jssdk.Sign(ticket, query.Get("nonceStr"), timestamp, shown)
+	if subtle.ConstantTimeCompare([]byte(want), []byte(query.Get("signature"))) != 1 {
 		return configSignature
 	}
 	return configOK

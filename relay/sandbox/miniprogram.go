@@ -1,11 +1,7 @@
 package sandbox
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/sha1" //nolint:gosec // WeChat's own signature of user data
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/miniprogram"
 )
 
 // miniFaults are those of logins in mini-programs.
@@ -28,12 +26,12 @@ const faultMiniBlocked = "mini_blocked"
 var wxBlocked = wxError{40226, "code blocked"}
 
 // sessionKeySize is how many bytes a session key has.
-const sessionKeySize = aes.BlockSize
+const sessionKeySize = 16
 
 // miniSession is what jscode2session made of a code.
 type miniSession struct {
 	AppID, UserID string
-	Key           []byte
+	Key           miniprogram.SessionKey
 }
 
 // miniLogins keeps codes and sessions of mini-programs. Safe for concurrent
@@ -72,7 +70,7 @@ func (m *miniLogins) addCode(code, appID, userID string) {
 }
 
 // exchange turns a code into a session with this key, once.
-func (m *miniLogins) exchange(appID, code string, key []byte) (miniSession, *wxError) {
+func (m *miniLogins) exchange(appID, code string, key miniprogram.SessionKey) (miniSession, *wxError) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	g, expired := m.codes.find(code, m.now())
@@ -137,18 +135,19 @@ func (s *Sandbox) serveJSCode2Session(w http.ResponseWriter, r *http.Request) {
 		s.writeWX(w, wrong)
 		return
 	}
-	key := make([]byte, sessionKeySize)
-	if _, err := io.ReadFull(s.rand, key); err != nil {
+	raw := make([]byte, sessionKeySize)
+	if _, err := io.ReadFull(s.rand, raw); err != nil {
 		s.fail(w, "session key", err)
 		return
 	}
+	key := miniprogram.SessionKey(base64.StdEncoding.EncodeToString(raw))
 	made, wrong := s.mini.exchange(query.Get("appid"), query.Get("js_code"), key)
 	if wrong != nil {
 		s.writeWX(w, wrong)
 		return
 	}
 	s.writeWX(w, sessionReply{
-		OpenID: OpenID(made.AppID, made.UserID), SessionKey: base64.StdEncoding.EncodeToString(key), UnionID: unionID(made.UserID),
+		OpenID: OpenID(made.AppID, made.UserID), SessionKey: string(key), UnionID: unionID(made.UserID),
 	})
 }
 
@@ -316,8 +315,7 @@ func (s *Sandbox) sealMini(session *miniSession, data miniData) (*miniSealed, er
 	} else {
 		profile := miniProfile{NickName: who.Name, Language: "zh_CN"}
 		raw, rawErr := json.Marshal(profile)
-		sum := sha1.Sum([]byte(string(raw) + base64.StdEncoding.EncodeToString(session.Key))) //nolint:gosec // see the import
-		sealed.RawData, sealed.Signature = string(raw), hex.EncodeToString(sum[:])
+		sealed.RawData, sealed.Signature = string(raw), miniprogram.Sign(string(raw), session.Key)
 		plain, err = json.Marshal(miniIdentity{
 			OpenID: OpenID(session.AppID, who.ID), miniProfile: profile, UnionID: unionID(who.ID), Watermark: mark,
 		})
@@ -326,17 +324,8 @@ func (s *Sandbox) sealMini(session *miniSession, data miniData) (*miniSealed, er
 	if err != nil {
 		return nil, fmt.Errorf("encoding the data: %w", err)
 	}
-	iv := make([]byte, aes.BlockSize)
-	if _, err := io.ReadFull(s.rand, iv); err != nil {
-		return nil, fmt.Errorf("reading random bytes: %w", err)
-	}
-	encrypted, err := encryptCBC(session.Key, iv, plain, aes.BlockSize)
-	if err != nil {
-		return nil, err
-	}
-	sealed.EncryptedData = base64.StdEncoding.EncodeToString(encrypted)
-	sealed.IV = base64.StdEncoding.EncodeToString(iv)
-	return sealed, nil
+	sealed.EncryptedData, sealed.IV, err = miniprogram.Encrypt(s.rand, session.Key, plain)
+	return sealed, err
 }
 
 // PhoneNumber returns the phone number of a test user, of a block that no
@@ -348,20 +337,4 @@ func PhoneNumber(userID string) string {
 		}
 	}
 	return ""
-}
-
-// encryptCBC encrypts by AES-CBC after padding by PKCS#7 to blocks of this
-// many bytes.
-func encryptCBC(key, iv, plain []byte, block int) ([]byte, error) {
-	encrypter, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("making a cipher: %w", err)
-	}
-	padding := block - len(plain)%block
-	padded := append([]byte(nil), plain...)
-	for range padding {
-		padded = append(padded, byte(padding))
-	}
-	cipher.NewCBCEncrypter(encrypter, iv).CryptBlocks(padded, padded)
-	return padded, nil
 }

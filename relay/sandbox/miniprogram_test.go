@@ -186,7 +186,7 @@ func TestMiniSessionsAreBounded(t *testing.T) {
 		code := time.Duration(i).String()
 		m.addCode(code, "a", "u")
 		if i < 10 {
-			if _, wrong := m.exchange("a", code, nil); wrong != nil {
+			if _, wrong := m.exchange("a", code, ""); wrong != nil {
 				t.Fatal(wrong)
 			}
 		}
@@ -205,13 +205,13 @@ func TestMiniSessionsOfAUserAreRationed(t *testing.T) {
 	for i := range sessionsPerMinute + 1 {
 		code := time.Duration(i).String()
 		m.addCode(code, "a", "u")
-		_, wrong := m.exchange("a", code, nil)
+		_, wrong := m.exchange("a", code, "")
 		if last := i == sessionsPerMinute; last != (wrong != nil) || last && wrong.Code != 45011 {
 			t.Fatalf("session %d: %v", i+1, wrong)
 		}
 	}
 	at = at.Add(time.Minute)
-	if _, wrong := m.exchange("a", time.Duration(sessionsPerMinute).String(), nil); wrong != nil {
+	if _, wrong := m.exchange("a", time.Duration(sessionsPerMinute).String(), ""); wrong != nil {
 		t.Errorf("a minute later: %v", wrong)
 	}
 }

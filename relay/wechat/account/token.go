@@ -145,14 +145,4 @@ func newToken(op, value string, expiresIn int64) (*Token, error) {
 	return &Token{Value: value, ExpiresIn: time.Duration(expiresIn) * time.Second}, nil
 }
 
-func isValue(s string) bool {
-	if s == "" || len(s) > maxValue {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+func isValue(s string) bool { return openapi.IsVisible(s, maxValue) }

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/cbc"
 )
 
 const (
@@ -61,16 +63,11 @@ func NewCipher(encodingAESKey []byte, appID string) (*Cipher, error) {
 // returns the message in it. Every failure is ErrEncryption.
 func (c *Cipher) Open(encrypt string) ([]byte, error) {
 	data, err := encoding.DecodeString(encrypt)
-	if err != nil || len(data) == 0 || len(data)%aes.BlockSize != 0 {
+	if err != nil {
 		return nil, ErrEncryption
 	}
-	cipher.NewCBCDecrypter(c.block, c.iv).CryptBlocks(data, data)
-	pad := int(data[len(data)-1])
-	if pad == 0 || pad > paddingBlock || pad > len(data) || !bytes.Equal(data[len(data)-pad:], bytes.Repeat([]byte{byte(pad)}, pad)) {
-		return nil, ErrEncryption
-	}
-	data = data[:len(data)-pad]
-	if len(data) < prefixLen {
+	data, ok := cbc.Open(c.block, c.iv, data, paddingBlock)
+	if !ok || len(data) < prefixLen {
 		return nil, ErrEncryption
 	}
 	length := int64(binary.BigEndian.Uint32(data[randomLen:]))
@@ -88,14 +85,11 @@ func (c *Cipher) Seal(random io.Reader, message []byte) (string, error) {
 	if len(message) > math.MaxInt32 {
 		return "", errors.New("message is too long")
 	}
-	data := make([]byte, prefixLen, prefixLen+len(message)+len(c.appID)+paddingBlock)
+	data := make([]byte, prefixLen, prefixLen+len(message)+len(c.appID))
 	if _, err := io.ReadFull(random, data[:randomLen]); err != nil {
 		return "", fmt.Errorf("reading randomness: %w", err)
 	}
 	binary.BigEndian.PutUint32(data[randomLen:], uint32(len(message)))
 	data = append(append(data, message...), c.appID...)
-	pad := paddingBlock - len(data)%paddingBlock
-	data = append(data, bytes.Repeat([]byte{byte(pad)}, pad)...)
-	cipher.NewCBCEncrypter(c.block, c.iv).CryptBlocks(data, data)
-	return encoding.EncodeToString(data), nil
+	return encoding.EncodeToString(cbc.Seal(c.block, c.iv, data, paddingBlock)), nil
 }

@@ -1,9 +1,7 @@
 package miniprogram
 
 import (
-	"bytes"
 	"crypto/aes"
-	"crypto/cipher"
 	"crypto/sha1" //nolint:gosec // WeChat signs with it; the key beside the data is 16 random bytes
 	"crypto/subtle"
 	"encoding/hex"
@@ -12,6 +10,7 @@ import (
 	"io"
 
 	"github.com/wxrelay/wxrelay/internal/strictjson"
+	"github.com/wxrelay/wxrelay/relay/wechat/internal/cbc"
 )
 
 // MaxData is the longest encryptedData that is looked at, in bytes of base64.
@@ -55,19 +54,16 @@ func Decrypt(key SessionKey, iv, encryptedData, appID string) ([]byte, error) {
 		return nil, ErrData
 	}
 	data, ok := decode(encryptedData)
-	if !ok || len(data) == 0 || len(data)%aes.BlockSize != 0 {
+	if !ok {
 		return nil, ErrData
 	}
 	block, err := aes.NewCipher(secret)
 	if err != nil {
 		return nil, ErrData
 	}
-	cipher.NewCBCDecrypter(block, start).CryptBlocks(data, data)
-	n := int(data[len(data)-1]) // PKCS#7
-	if n == 0 || n > aes.BlockSize || !bytes.Equal(data[len(data)-n:], bytes.Repeat([]byte{byte(n)}, n)) {
+	if data, ok = cbc.Open(block, start, data, aes.BlockSize); !ok {
 		return nil, ErrData
 	}
-	data = data[:len(data)-n]
 	var mark watermark
 	if err := strictjson.Decode(data, &mark, strictjson.Options{AllowUnknown: true}); err != nil {
 		return nil, ErrData
@@ -92,8 +88,6 @@ func Encrypt(random io.Reader, key SessionKey, plaintext []byte) (encryptedData,
 	if err != nil {
 		return "", "", fmt.Errorf("building AES: %w", err)
 	}
-	n := aes.BlockSize - len(plaintext)%aes.BlockSize
-	data := append(bytes.Clone(plaintext), bytes.Repeat([]byte{byte(n)}, n)...)
-	cipher.NewCBCEncrypter(block, start).CryptBlocks(data, data)
+	data := cbc.Seal(block, start, plaintext, aes.BlockSize)
 	return encoding.EncodeToString(data), encoding.EncodeToString(start), nil
 }

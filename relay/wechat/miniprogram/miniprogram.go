@@ -125,15 +125,8 @@ func (c *Client) Session(ctx context.Context, code string) (*Session, error) {
 	return s, nil
 }
 
+// maxCode is the longest code that is sent, in bytes.
+const maxCode = 512
+
 // isCode keeps what cannot be a code of WeChat from being sent to it.
-func isCode(s string) bool {
-	if s == "" || len(s) > 512 {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+func isCode(s string) bool { return openapi.IsVisible(s, maxCode) }

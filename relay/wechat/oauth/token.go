@@ -107,15 +107,8 @@ func (c *Client) token(ctx context.Context, call openapi.Call) (*Token, error) {
 
 var errCode = errors.New("code is not 1 to 512 visible characters")
 
+// maxCode is the longest code or refresh token that is sent, in bytes.
+const maxCode = 512
+
 // isCode keeps what cannot be a code of WeChat from being sent to it.
-func isCode(s string) bool {
-	if s == "" || len(s) > 512 {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] < 0x21 || s[i] > 0x7e {
-			return false
-		}
-	}
-	return true
-}
+func isCode(s string) bool { return openapi.IsVisible(s, maxCode) }

@@ -252,3 +252,17 @@ func cleanMessage(s string) string {
 	}
 	return transport.LogText(s, 200)
 }
+
+// IsVisible reports whether a text is 1 to limit bytes of ASCII that one can
+// see, as all of WeChat's codes and tokens are.
+func IsVisible(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -217,3 +217,14 @@ func TestCleanMessage(t *testing.T) {
 		}
 	}
 }
+
+func TestIsVisible(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]bool{
+		"": false, "a": true, "!~aZ9": true, "12345": true, "123456": false, "a b": false, "a\x7f": false, "a\n": false, "é": false,
+	} {
+		if got := IsVisible(in, 5); got != want {
+			t.Errorf("IsVisible(%q, 5) = %t", in, got)
+		}
+	}
+}
