@@ -85,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return unavailable(w, errors.New("the relay is closing"))
 	}
 	defer h.app.engine.users.leave()
-	if secretQuery(sent.RawQuery) || handler.SecretPath(web.PathOf(sent)) {
+	if secretQuery(sent.RawQuery) || handler.SecretPath(path) {
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
 	handler.ServeHTTP(w, asSent(r, &original))

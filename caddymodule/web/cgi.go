@@ -1,9 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/wxrelay/wxrelay/internal/strictjson"
@@ -133,21 +133,11 @@ func (x *exchange) readUpload(req *relay.APIRequest) (err error) {
 // browser may take it for a page (threats I12).
 func (x *exchange) writeAPI(a *relay.APIAnswer) error {
 	h := x.w.Header()
-	if a.ContentType != "" {
-		h.Set("Content-Type", a.ContentType)
-	} else {
-		h.Set("Content-Type", "application/octet-stream")
-	}
 	if a.ContentDisposition != "" {
 		h.Set("Content-Disposition", a.ContentDisposition)
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-	x.w.WriteHeader(a.Status)
-	_, err := x.w.Write(a.Body)
-	return err
+	return writeWhole(x.w, a.Status, cmp.Or(a.ContentType, "application/octet-stream"), a.Body)
 }
 
 // giveToken is GET /cgi-bin/token.

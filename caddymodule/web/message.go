@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/wxrelay/wxrelay/relay"
 )
@@ -61,14 +59,9 @@ func unbelieved(err error) error {
 	return err
 }
 
+const plainText = "text/plain; charset=utf-8"
+
 // writeText answers with a text that is no page, whatever stands in it.
 func (x *exchange) writeText(status int, text string) error {
-	h := x.w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	x.w.WriteHeader(status)
-	_, err := io.WriteString(x.w, text)
-	return err
+	return writeWhole(x.w, status, plainText, []byte(text))
 }

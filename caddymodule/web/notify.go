@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
@@ -38,14 +37,7 @@ func (x *exchange) takeNotification() error {
 // writeXML answers in the form of APIv2, of which WeChat takes exactly one as
 // success (v2.md section 8).
 func (x *exchange) writeXML(status int, body []byte) error {
-	h := x.w.Header()
-	h.Set("Content-Type", "text/xml; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	x.w.WriteHeader(status)
-	_, err := x.w.Write(body)
-	return err
+	return writeWhole(x.w, status, "text/xml; charset=utf-8", body)
 }
 
 // refuseNotification sends WeChat's own form of a refusal, in the generation

@@ -54,6 +54,29 @@ const (
 	routeCount
 )
 
+// fixed are the routes of one path each.
+var fixed = map[string]route{
+	"/v1/orders":                          routeOrders,
+	"/v1/events":                          routeEvents,
+	"/v1/notify-key":                      routeKey,
+	"/v1/mini-program/sessions":           routeSessions,
+	"/v1/js-sdk":                          routeJSSDK,
+	"/v1/js-sdk.js":                       routeScript,
+	"/v1/profit-sharing/receivers":        routeAdmit,
+	"/v1/profit-sharing/receivers/delete": routeDismiss,
+	"/login":                              routeLogin,
+	"/wechat/callback":                    routeCallback,
+	"/wechat/health":                      routeHealth,
+	"/connect/oauth2/authorize":           routeAuthorize,
+	"/connect/qrconnect":                  routeScan,
+	"/sns/oauth2/access_token":            routeUserToken,
+	"/sns/oauth2/refresh_token":           routeRefreshToken,
+	"/sns/userinfo":                       routeUserInfo,
+	"/sns/auth":                           routeUserAuth,
+	relay.APITokenPath:                    routeAPIToken,
+	relay.APIStableTokenPath:              routeAPIStable,
+}
+
 // family is the routes below one path: the path, one segment that is the
 // route's parameter, and what may follow it.
 type family struct {
@@ -84,49 +107,17 @@ var families = [...]family{
 // of its one parameter. Segments are compared as they are sent: an escape, a
 // doubled slash or a slash at the end makes another path.
 func findRoute(path string) (route, string) {
-	switch path {
-	case "/v1/orders":
-		return routeOrders, ""
-	case "/v1/events":
-		return routeEvents, ""
-	case "/v1/notify-key":
-		return routeKey, ""
-	case "/v1/mini-program/sessions":
-		return routeSessions, ""
-	case "/v1/js-sdk":
-		return routeJSSDK, ""
-	case "/v1/js-sdk.js":
-		return routeScript, ""
-	case "/v1/profit-sharing/receivers":
-		return routeAdmit, ""
-	case "/v1/profit-sharing/receivers/delete":
-		return routeDismiss, ""
-	case "/login":
-		return routeLogin, ""
-	case "/wechat/callback":
-		return routeCallback, ""
-	case "/wechat/health":
-		return routeHealth, ""
-	case "/connect/oauth2/authorize":
-		return routeAuthorize, ""
-	case "/connect/qrconnect":
-		return routeScan, ""
-	case "/sns/oauth2/access_token":
-		return routeUserToken, ""
-	case "/sns/oauth2/refresh_token":
-		return routeRefreshToken, ""
-	case "/sns/userinfo":
-		return routeUserInfo, ""
-	case "/sns/auth":
-		return routeUserAuth, ""
-	case relay.APITokenPath:
-		return routeAPIToken, ""
-	case relay.APIStableTokenPath:
-		return routeAPIStable, ""
+	if rt, known := fixed[path]; known {
+		return rt, ""
 	}
 	if rest, ok := strings.CutPrefix(path, relay.APIPrefix); ok && rest != "" {
 		return routeAPI, path
 	}
+	return findBelow(path)
+}
+
+// findBelow finds the route of a path in one of the families.
+func findBelow(path string) (route, string) {
 	for i := range families {
 		rest, ok := strings.CutPrefix(path, families[i].path)
 		if !ok {
@@ -194,10 +185,9 @@ func (h *Handler) find(path string) (route, string) {
 // that whoever reads it could use: it belongs in no access log (threats H04).
 func (h *Handler) SecretPath(path string) bool {
 	switch rt, _ := h.find(path); rt {
-	case routeTicket, routeDecrypt, routeVerify:
+	case routeTicket, routeDecrypt, routeVerify,
+		routeJSSDK: // its url is a page's, which may have come with a login's code
 		return true
-	case routeJSSDK:
-		return true // its url is a page's, which may have come with a login's code
 	default:
 		return false
 	}

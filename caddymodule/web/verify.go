@@ -3,7 +3,6 @@ package web
 import (
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/wxrelay/wxrelay/relay"
 )
@@ -36,11 +35,7 @@ func (f VerifyFiles) Serve(w http.ResponseWriter, method, path string) bool {
 	if !ok {
 		return false
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Length", strconv.Itoa(len(text)))
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	labelWhole(w.Header(), plainText, len(text))
 	w.WriteHeader(http.StatusOK)
 	if method == http.MethodGet {
 		_, _ = io.WriteString(w, text) // a reader that went away is nobody's failure
