@@ -278,6 +278,14 @@ func (c *Config) account(name string) *Account {
 	return c.Accounts[i]
 }
 
+func (c *Config) accountByAppID(appID string) *Account {
+	i := slices.IndexFunc(c.Accounts, func(a *Account) bool { return a.AppID == appID })
+	if i < 0 {
+		return nil
+	}
+	return c.Accounts[i]
+}
+
 func (c *Config) merchant(name string) *Merchant {
 	i := slices.IndexFunc(c.Merchants, func(m *Merchant) bool { return m.Name == name })
 	if i < 0 {

@@ -136,10 +136,8 @@ func (s *Service) toWeChat(fl *flow) (string, error) {
 
 // loginOf finds the connection of an account.
 func (s *Service) loginOf(appID string) loginClient {
-	for _, a := range s.cfg.Accounts {
-		if a.AppID == appID {
-			return s.logins[a.Name]
-		}
+	if a := s.cfg.accountByAppID(appID); a != nil {
+		return s.logins[a.Name]
 	}
 	return nil
 }

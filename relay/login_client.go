@@ -14,15 +14,27 @@ import (
 // oauthLogin is the login of an official account or of a website app.
 type oauthLogin struct{ client *oauth.Client }
 
-func newLoginClient(a *Account, p Platform) (loginClient, error) {
-	c, err := oauth.NewClient(oauth.Options{
-		AppID:   a.AppID,
-		Secret:  a.Secret.Reveal,
-		OpenURL: p.Open,
-		BaseURL: p.BaseAPI,
-		HTTP:    platformHTTP(),
-	})
-	return oauthLogin{c}, err
+// loginClients are the logins of the accounts by name; no page is opened in
+// mini-programs and mobile apps.
+func loginClients(cfg *Config) (map[string]loginClient, error) {
+	clients := make(map[string]loginClient)
+	for _, a := range cfg.Accounts {
+		if a.Kind != AccountOfficial && a.Kind != AccountWebsiteApp {
+			continue
+		}
+		c, err := oauth.NewClient(oauth.Options{
+			AppID:   a.AppID,
+			Secret:  a.Secret.Reveal,
+			OpenURL: cfg.Platform.Open,
+			BaseURL: cfg.Platform.BaseAPI,
+			HTTP:    platformHTTP(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		clients[a.Name] = oauthLogin{c}
+	}
+	return clients, nil
 }
 
 // AuthorizeURL is where a browser is asked who it is: in WeChat, or for a

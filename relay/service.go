@@ -22,9 +22,9 @@ type Service struct {
 	accounts  map[string]*Account
 	merchants map[string]*merchant // by name
 	byNumber  map[merchantID]*merchant
-	logins    map[string]loginClient // by account name
+	logins    map[string]loginClient // by account name, of those that have one
 	minis     map[string]miniClient  // likewise
-	apis      map[string]accountAPI  // by account name, of those that have one
+	apis      map[string]accountAPI  // likewise
 	receivers messageReceivers
 }
 
@@ -61,8 +61,6 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 		accounts:  make(map[string]*Account, len(cfg.Accounts)),
 		merchants: make(map[string]*merchant, len(cfg.Merchants)),
 		byNumber:  make(map[merchantID]*merchant, len(cfg.Merchants)),
-		logins:    make(map[string]loginClient, len(cfg.Accounts)),
-		apis:      make(map[string]accountAPI, len(cfg.Accounts)),
 	}
 	if err := s.standIn(); err != nil {
 		return nil, err
@@ -71,7 +69,13 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	if s.sealer, err = newServiceSealer(cfg, rt); err != nil {
 		return nil, err
 	}
+	if s.logins, err = loginClients(cfg); err != nil {
+		return nil, err
+	}
 	if s.minis, err = miniClients(cfg); err != nil {
+		return nil, err
+	}
+	if s.apis, err = apiClients(cfg); err != nil {
 		return nil, err
 	}
 	if s.receivers, err = newMessageReceivers(cfg.Accounts); err != nil {
@@ -82,17 +86,6 @@ func NewService(cfg *Config, rt *Runtime, logger *slog.Logger) (*Service, error)
 	}
 	for _, a := range cfg.Accounts {
 		s.accounts[a.Name] = a
-		if err := s.connectAPI(a); err != nil {
-			return nil, fmt.Errorf("account %s: %w", a.Name, err)
-		}
-		if a.Kind != AccountOfficial && a.Kind != AccountWebsiteApp {
-			continue // no page is opened in the others
-		}
-		login, err := newLoginClient(a, cfg.Platform)
-		if err != nil {
-			return nil, fmt.Errorf("account %s: %w", a.Name, err)
-		}
-		s.logins[a.Name] = login
 	}
 	for _, m := range cfg.Merchants {
 		connected, err := connect(m, cfg.Platform, rt, logger)

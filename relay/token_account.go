@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -15,22 +16,26 @@ type accountAPI interface {
 	Call(ctx context.Context, r account.Request, accessToken string) (*account.Response, error)
 }
 
-// connectAPI makes an account's server interface where WeChat has one:
-// website and mobile apps have a secret for logins alone. It calls nobody.
-func (s *Service) connectAPI(a *Account) error {
-	if a.Secret.Len() == 0 || (a.Kind != AccountOfficial && a.Kind != AccountMiniProgram) {
-		return nil
+// apiClients are the server interfaces of the accounts by name, where WeChat
+// has one: website and mobile apps have a secret for logins alone.
+func apiClients(cfg *Config) (map[string]accountAPI, error) {
+	clients := make(map[string]accountAPI)
+	for _, a := range cfg.Accounts {
+		if a.Secret.Len() == 0 || (a.Kind != AccountOfficial && a.Kind != AccountMiniProgram) {
+			continue
+		}
+		c, err := account.NewClient(account.Options{
+			AppID:   a.AppID,
+			Secret:  a.Secret.Reveal,
+			BaseURL: cfg.Platform.BaseAPI,
+			HTTP:    apiHTTP(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("account %s: %w", a.Name, err)
+		}
+		clients[a.Name] = c
 	}
-	c, err := account.NewClient(account.Options{
-		AppID:   a.AppID,
-		Secret:  a.Secret.Reveal,
-		BaseURL: s.cfg.Platform.BaseAPI,
-		HTTP:    apiHTTP(),
-	})
-	if err == nil {
-		s.apis[a.Name] = c
-	}
-	return err
+	return clients, nil
 }
 
 // apiTimeout bounds a call in an account's name.
@@ -47,12 +52,11 @@ func apiHTTP() *http.Client {
 	return c
 }
 
-// accountByAppID finds a configured account that has a server interface.
-func (s *Service) accountByAppID(appID string) *Account {
-	for _, a := range s.cfg.Accounts {
-		if a.AppID == appID && s.apis[a.Name] != nil {
-			return a
-		}
+// tokenAccount finds the configured account of a token.
+func (s *Service) tokenAccount(appID string) *Account {
+	a := s.cfg.accountByAppID(appID)
+	if a == nil || s.apis[a.Name] == nil {
+		return nil
 	}
-	return nil
+	return a
 }

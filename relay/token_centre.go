@@ -185,10 +185,10 @@ func (c *tokenCentre) round(ctx context.Context) {
 	if s == nil {
 		return
 	}
-	c.forget(func(key TokenKey) bool { return s.accountByAppID(key.AppID) != nil })
+	c.forget(func(key TokenKey) bool { return s.tokenAccount(key.AppID) != nil })
 	var wg sync.WaitGroup
 	for key, wish := range c.due() {
-		wg.Go(func() { _, _ = s.renewToken(ctx, s.accountByAppID(key.AppID), key.Kind, wish) }) // it tells by itself what went wrong
+		wg.Go(func() { _, _ = s.renewToken(ctx, s.tokenAccount(key.AppID), key.Kind, wish) }) // it tells by itself what went wrong
 	}
 	wg.Wait()
 }

@@ -3,7 +3,8 @@
 // trade type for merchants and service providers, refunds, profit sharing,
 // trade bills -, notifications with WeChat's own rhythm, H5's middle page,
 // the OAuth pages and calls, an account's tokens, tickets and calls, the
-// buyer's phone, the merchant's console, and faults on request. It also shows a demo shop (package shop).
+// buyer's phone, the merchant's console, and faults on request. It also shows a
+// demo shop (package shop).
 //
 // What happened is kept in one ledger, whose rules are the same whichever
 // generation of the API asks; how the merchant is told is a letter of the

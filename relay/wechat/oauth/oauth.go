@@ -3,8 +3,8 @@
 //
 // Begin with [NewClient]. [Client.AuthorizeURL] or [Client.QRConnectURL] is
 // where the browser goes, [Client.Exchange] turns the code that it comes back
-// with into the user's openid. The package keeps no state: binding the code to a browser and using
-// it once is the caller's part.
+// with into the user's openid. The package keeps no state: binding the code to
+// a browser and using it once is the caller's part.
 //
 // WeChat takes the account's secret in the query of a GET, so no error of this
 // package has an address in its text.

@@ -31,8 +31,7 @@ type userInfoReply struct {
 func (r *userInfoReply) Failure() (code int, message string) { return r.ErrCode, r.ErrMsg }
 
 // UserInfo asks for name and picture of the user that the token is about. The
-// token's scope must be ScopeUserInfo or
-// ScopeLogin.
+// token's scope must be ScopeUserInfo or ScopeLogin.
 func (c *Client) UserInfo(ctx context.Context, t *Token) (*UserInfo, error) {
 	const op = "get user info"
 	var reply userInfoReply
