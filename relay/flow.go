@@ -117,6 +117,9 @@ func live(e *list.Element, now time.Time) (flow, bool) {
 func (f *flows) put(fl flow, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if old, ok := live(f.byKey[fl.key()], now); ok {
+		fl.confirmed = fl.confirmed || old.confirmed // in another tab, while WeChat was asked
+	}
 	return f.keep(&fl, now)
 }
 
