@@ -15,6 +15,9 @@ const (
 	// uploadTime is how long a client may take to send the body of a call,
 	// which may be a picture.
 	uploadTime = 20 * time.Second
+	// downloadTime is how long a client may take to read the answer to a call,
+	// which may be a picture too.
+	downloadTime = time.Minute
 
 	parameterToken   = "access_token"
 	parameterAccount = "account"
@@ -55,6 +58,11 @@ func (x *exchange) callAPI() error {
 	if req.Method == http.MethodGet && len(req.Body) > 0 {
 		return paramError("", "a GET has no body")
 	}
+	leave := x.gates.calls.enter(x.r.Context(), caller.Client.ID)
+	if leave == nil {
+		return &relay.Error{Kind: relay.KindRate, Message: "too many calls at once; wait for some to end"}
+	}
+	defer leave()
 	answer, err := x.service.CallAPI(x.r.Context(), caller, req)
 	if err != nil {
 		return err
@@ -137,6 +145,10 @@ func (x *exchange) writeAPI(a *relay.APIAnswer) error {
 		h.Set("Content-Disposition", a.ContentDisposition)
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
+	rc := http.NewResponseController(x.w)
+	if err := rc.SetWriteDeadline(x.now().Add(downloadTime)); err == nil {
+		defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
+	}
 	return writeWhole(x.w, a.Status, cmp.Or(a.ContentType, "application/octet-stream"), a.Body)
 }
 

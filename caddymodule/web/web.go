@@ -79,8 +79,7 @@ type Handler struct {
 	cookie    cookieForm
 	drained   chan struct{} // closed by Drain
 	drain     func()
-
-	uploads, clientUploads uploadGate
+	gates     gates // open
 }
 
 // New makes the Handler of one configuration.

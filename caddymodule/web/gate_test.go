@@ -7,7 +7,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/wxrelay/wxrelay/relay"
 )
@@ -71,9 +74,57 @@ func TestUploadsAreBounded_J02_G08(t *testing.T) {
 	if w := f.do(t, "POST", "/cgi-bin/media/upload", strings.Repeat("x", 100_000), "Authorization", signedHeader); w.Code != 200 || len(service.paths) != 2 {
 		t.Errorf("later: %d %s", w.Code, w.Body)
 	}
-	if len(f.uploads.by)+len(f.clientUploads.by)+f.uploads.total+f.clientUploads.total != 0 {
-		t.Error("a body that ended is counted")
+	for _, g := range []*gate{&f.gates.uploads, &f.gates.clientUploads} {
+		if len(g.by) != 0 || g.total != 0 {
+			t.Errorf("what ended is counted: %d of %v", g.total, g.by)
+		}
 	}
+}
+
+// TestCallsAreBounded_G08: the answers to one client's calls take a bounded part
+// of the memory; its calls that hang hold up its own and nobody else's.
+func TestCallsAreBounded_G08(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const each = 1100 * time.Millisecond // callWait is no multiple of it
+		service := &fakeService{}
+		var atOnce, most atomic.Int32
+		service.callAPI = func(relay.APIRequest) (relay.APIAnswer, error) {
+			most.Store(max(most.Load(), atOnce.Add(1)))
+			defer atOnce.Add(-1)
+			time.Sleep(each)
+			return relay.APIAnswer{Status: 200, Body: []byte("{}")}, nil
+		}
+		f := newFace(t, service)
+		call := func(token string) string {
+			return f.do(t, "GET", "/cgi-bin/media/get?access_token="+token, "").Body.String()
+		}
+		var calls sync.WaitGroup
+		begin := time.Now()
+		for range 3 * maxCallsEach {
+			calls.Go(func() {
+				if got := call("a1"); got != "{}" {
+					t.Errorf("after %s: %s", time.Since(begin), got)
+				}
+			})
+		}
+		synctest.Wait()
+		if got := call("b1"); got != "{}" || time.Since(begin) != each {
+			t.Errorf("another client waits for %s: %s", time.Since(begin), got)
+		}
+		calls.Wait()
+		if n := most.Load(); n > maxCallsEach+1 || time.Since(begin) != 3*each {
+			t.Errorf("%d at once, done after %s", n, time.Since(begin))
+		}
+		for range 11 * maxCallsEach {
+			calls.Go(func() { call("a1") })
+		}
+		synctest.Wait()
+		if got := call("a1"); !strings.Contains(got, `{"errcode":45011,`) {
+			t.Errorf("who waits for long gets %s", got)
+		}
+		calls.Wait()
+	})
 }
 
 func TestNeighbours(t *testing.T) {
