@@ -280,6 +280,7 @@ func TestUserTokensLive_E10(t *testing.T) {
 	token := s.exchange(t, s.visitor(t, wechatAgent).codeOf(t))
 	s.kill()
 	again := s.start(t)
+	again.outliveReloads()
 	if got := again.checked(t, token.AccessToken, token.OpenID); got != 0 {
 		t.Errorf("after kill -9: %d, want 0", got)
 	}
