@@ -29,7 +29,7 @@ type fakeAPI struct {
 	over    time.Time // of ticket
 	calls   map[string]int
 	err     error                      // answers each call for a token or ticket
-	asking  func(context.Context)      // before a token is given
+	slow    time.Duration              // passes before a token is given
 	call    func(int, account.Request) // before a call is answered, with its number
 	answers []string                   // to calls in turn; then ok
 	dead    map[string]bool            // tokens that are refused
@@ -41,6 +41,26 @@ func (f *fakeAPI) count(what string) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.calls[what]
+}
+
+// given is how many tokens and tickets there were.
+func (f *fakeAPI) given() (tokens, tickets int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tokens, f.tickets
+}
+
+// slowDown makes each call for a token take that long on the bubble's clock.
+func (f *fakeAPI) slowDown(d time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.slow = d
+}
+
+func (f *fakeAPI) slowness() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.slow
 }
 
 func (f *fakeAPI) fail(err error) {
@@ -57,9 +77,7 @@ func (f *fakeAPI) end() {
 }
 
 func (f *fakeAPI) StableToken(ctx context.Context, force bool) (*account.Token, error) {
-	if f.asking != nil {
-		f.asking(ctx)
-	}
+	time.Sleep(f.slowness())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls["stable"]++
