@@ -2,63 +2,9 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 
 	"github.com/wxrelay/wxrelay/relay"
-	"github.com/wxrelay/wxrelay/relay/wechat/errcode"
 )
-
-// snsCall is a call of WeChat's own for who logged in (oauth.md section 3): the
-// parameters without which it is refused, in WeChat's order.
-type snsCall []snsParameter
-
-type snsParameter struct {
-	name    string
-	missing int
-}
-
-var (
-	snsAppID        = snsParameter{"appid", errcode.MissingAppID}
-	snsSecret       = snsParameter{"secret", errcode.MissingSecret}
-	snsCode         = snsParameter{"code", errcode.MissingCode}
-	snsRefreshToken = snsParameter{"refresh_token", errcode.MissingRefresh}
-	snsAccessToken  = snsParameter{"access_token", errcode.MissingToken}
-	snsOpenID       = snsParameter{"openid", errcode.MissingOpenID}
-	snsGrantType    = snsParameter{"grant_type", errcode.InvalidGrant}
-)
-
-// parameters reads what a call needs. Others are let pass, as WeChat does:
-// libraries send lang, a random number and more. One that is needed and stands
-// there twice could be read in two ways (threats C14).
-func (x *exchange) parameters(call snsCall) (map[string]string, error) {
-	values, err := url.ParseQuery(x.r.URL.RawQuery)
-	if err != nil {
-		return nil, asWeChat(errcode.InvalidParameter, "invalid parameter")
-	}
-	out := make(map[string]string, len(call))
-	for _, p := range call {
-		switch given := values[p.name]; {
-		case len(given) > 1:
-			return nil, asWeChat(errcode.InvalidParameter, p.name+" is given twice")
-		case len(given) == 0 || given[0] == "":
-			return nil, asWeChat(p.missing, p.name+" missing")
-		default:
-			out[p.name] = given[0]
-		}
-	}
-	return out, nil
-}
-
-func asWeChat(code int, message string) error {
-	return &relay.Error{Kind: relay.KindParam, WeChatCode: code, Message: message}
-}
-
-func wantGrantType(given, want string) error {
-	if given != want {
-		return asWeChat(errcode.InvalidGrant, "invalid grant_type")
-	}
-	return nil
-}
 
 // userTokenAnswer is WeChat's answer to a code.
 type userTokenAnswer struct {
@@ -79,7 +25,7 @@ func (x *exchange) writeUserToken(t *relay.UserToken) error {
 
 // redeemCode is /sns/oauth2/access_token.
 func (x *exchange) redeemCode() error {
-	p, err := x.parameters(snsCall{snsAppID, snsSecret, snsCode, snsGrantType})
+	p, err := x.parameters(weChatCall{needAppID, needSecret, needCode, needGrantType})
 	if err != nil {
 		return err
 	}
@@ -100,7 +46,7 @@ func (x *exchange) redeemCode() error {
 
 // refreshUserToken is /sns/oauth2/refresh_token.
 func (x *exchange) refreshUserToken() error {
-	p, err := x.parameters(snsCall{snsAppID, snsRefreshToken, snsGrantType})
+	p, err := x.parameters(weChatCall{needAppID, needRefreshToken, needGrantType})
 	if err != nil {
 		return err
 	}
@@ -130,7 +76,7 @@ type userAnswer struct {
 
 // showUser is /sns/userinfo.
 func (x *exchange) showUser() error {
-	p, err := x.parameters(snsCall{snsAccessToken, snsOpenID})
+	p, err := x.parameters(weChatCall{needAccessToken, needOpenID})
 	if err != nil {
 		return err
 	}
@@ -145,7 +91,7 @@ func (x *exchange) showUser() error {
 
 // checkUserToken is /sns/auth.
 func (x *exchange) checkUserToken() error {
-	p, err := x.parameters(snsCall{snsAccessToken, snsOpenID})
+	p, err := x.parameters(weChatCall{needAccessToken, needOpenID})
 	if err != nil {
 		return err
 	}
